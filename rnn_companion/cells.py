@@ -1,0 +1,173 @@
+"""The recurrences, symbol for symbol as the book prints them.
+
+Tensors are time first and a batch lies in rows: `X` is `(T, B, d)`, `H` is
+`(T, B, h)`. Weights are stored out x in, as in torch. These functions are meant to
+be read; torch's autograd differentiates them. `rnn_companion.bptt` has the same
+recurrences with their gradients written out by hand.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["RNNParameters", "check_rnn", "rnn", "rnn_parameters", "rnn_step", "stack"]
+
+
+class RNNParameters(NamedTuple):
+    """The parameters of one tanh layer, out x in."""
+
+    W_xh: Tensor  # (h, d)
+    W_hh: Tensor  # (h, h)
+    b_h: Tensor  # (h,)
+
+
+def rnn_step(
+    x_t: Tensor, h_prev: Tensor, W_xh: Tensor, W_hh: Tensor, b_h: Tensor
+) -> Tensor:
+    """Return the next hidden state of a tanh layer (chapter 1, `eq-rnn-batch`).
+
+    Parameters
+    ----------
+    x_t : Tensor, `(B, d)` or `(d,)`
+        The input of this step; a batch in rows, or one sample.
+    h_prev : Tensor, `(B, h)` or `(h,)`
+        The hidden state of the step before.
+    W_xh, W_hh, b_h : Tensor, `(h, d)`, `(h, h)`, `(h,)`
+        The parameters of the layer.
+
+    Returns
+    -------
+    Tensor, `(B, h)` or `(h,)`
+        The hidden state of this step.
+    """
+    a_t = x_t @ W_xh.T + h_prev @ W_hh.T + b_h  # (B, h)
+    return torch.tanh(a_t)
+
+
+def rnn(X: Tensor, H_0: Tensor, W_xh: Tensor, W_hh: Tensor, b_h: Tensor) -> Tensor:
+    """Run a tanh layer over a sequence (chapter 1, `eq-rnn-batch`).
+
+    Parameters
+    ----------
+    X : Tensor, `(T, B, d)`
+        The inputs, time first.
+    H_0 : Tensor, `(B, h)`
+        The initial hidden state.
+    W_xh, W_hh, b_h : Tensor, `(h, d)`, `(h, h)`, `(h,)`
+        The parameters of the layer.
+
+    Returns
+    -------
+    Tensor, `(T, B, h)`
+        The hidden states of steps 1 to T.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit the others.
+    """
+    check_rnn(X, H_0, W_xh, W_hh, b_h)
+    H = []
+    H_t = H_0
+    for X_t in X:
+        H_t = rnn_step(X_t, H_t, W_xh, W_hh, b_h)
+        H.append(H_t)
+    return torch.stack(H)
+
+
+def stack(
+    recurrence: Callable[..., Tensor],
+    X: Tensor,
+    H_0: Tensor,
+    layers: Sequence[tuple[Tensor, ...]],
+) -> list[Tensor]:
+    """Run layers on top of each other: the states of one are the inputs of the next.
+
+    Parameters
+    ----------
+    recurrence : callable
+        `rnn` of this module or of `rnn_companion.bptt`.
+    X : Tensor, `(T, B, d)`
+        The inputs of the first layer.
+    H_0 : Tensor, `(layers, B, h)`
+        The initial hidden state of each layer.
+    layers : sequence of parameter tuples
+        The parameters of each layer, the first one first.
+
+    Returns
+    -------
+    list of Tensor, each `(T, B, h)`
+        The hidden states of each layer; the last is the output of the stack.
+
+    Raises
+    ------
+    ValueError
+        If `H_0` does not hold one state for each layer, or a shape does not fit.
+    """
+    if H_0.dim() != 3 or len(H_0) != len(layers):
+        raise ValueError(
+            f"H_0 has shape {tuple(H_0.shape)}: expected (layers, B, h) "
+            f"with {len(layers)} layers"
+        )
+    H = []
+    for H_0_l, parameters in zip(H_0, layers, strict=True):
+        X = recurrence(X, H_0_l, *parameters)  # (T, B, h)
+        H.append(X)
+    return H
+
+
+def rnn_parameters(module: nn.RNN) -> list[RNNParameters]:
+    """Return the parameters of each layer of a `torch.nn.RNN`.
+
+    Torch keeps two biases a layer where one would do. The layer's `b_h` is their sum,
+    so each of the two receives the gradient of `b_h`.
+
+    Parameters
+    ----------
+    module : torch.nn.RNN
+        A tanh network in one direction, with biases.
+
+    Returns
+    -------
+    list of RNNParameters
+        One for each layer; gradients flow through them to the module's own weights.
+
+    Raises
+    ------
+    ValueError
+        If the module is not a tanh network in one direction with biases.
+    """
+    if module.nonlinearity != "tanh" or module.bidirectional or not module.bias:
+        raise ValueError(
+            f"{module} cannot be read as tanh layers: "
+            "it must use tanh, one direction and biases"
+        )
+    weights = [module.get_parameter(name) for name in module._flat_weights_names]
+    return [
+        RNNParameters(W_xh, W_hh, b_ih + b_hh)
+        for W_xh, W_hh, b_ih, b_hh in zip(*[iter(weights)] * 4, strict=True)
+    ]
+
+
+def check_rnn(X: Tensor, H_0: Tensor, W_xh: Tensor, W_hh: Tensor, b_h: Tensor) -> None:
+    """Raise a ValueError that names the first tensor whose shape does not fit."""
+    if X.dim() != 3 or len(X) == 0:
+        raise ValueError(
+            f"X has shape {tuple(X.shape)}: expected (T, B, d) with at least one step"
+        )
+    _, B, d = X.shape
+    h = len(W_xh)
+    expected = {
+        "W_xh": (W_xh, (h, d)),
+        "W_hh": (W_hh, (h, h)),
+        "b_h": (b_h, (h,)),
+        "H_0": (H_0, (B, h)),
+    }
+    for name, (tensor, shape) in expected.items():
+        if tuple(tensor.shape) != shape:
+            raise ValueError(
+                f"{name} has shape {tuple(tensor.shape)}: expected {shape}, as X has "
+                f"batch size {B} and {d} inputs, and W_xh has {h} units"
+            )
