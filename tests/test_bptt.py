@@ -1,0 +1,128 @@
+"""The hand-written gradients against autograd and finite differences."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from rnn_companion import bptt, cells
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def network(d: int, h: int, layers: int, seed: int = 0) -> nn.RNN:
+    """Return a torch network whose weights come from a local generator."""
+    module = nn.RNN(d, h, layers, dtype=torch.float64)
+    bound = 1 / h**0.5  # as torch draws them; larger ones let gradients explode
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    return module
+
+
+def outputs_and_gradients(
+    run: Callable[[Tensor, Tensor], Tensor], module: nn.RNN, X: Tensor, H_0: Tensor
+) -> list[Tensor]:
+    """Return H and the gradients of a loss that no step and no unit escapes."""
+    X, H_0 = X.clone().requires_grad_(), H_0.clone().requires_grad_()
+    H = run(X, H_0)
+    loss = (random(*H.shape, seed=99) * H + H**2).mean()
+    return [H, *torch.autograd.grad(loss, [X, H_0, *module.parameters()])]
+
+
+def assert_equal(found: list[Tensor], expected: list[Tensor]) -> None:
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    T=st.integers(1, 40),
+    B=st.integers(1, 4),
+    d=st.integers(1, 4),
+    h=st.integers(1, 5),
+    layers=st.integers(1, 3),
+    start=st.sampled_from([0.0, 1.0]),
+    seed=st.integers(0, 2**31),
+)
+def test_outputs_and_all_gradients_are_torchs(
+    T: int, B: int, d: int, h: int, layers: int, start: float, seed: int
+) -> None:
+    module = network(d, h, layers, seed)
+    X = random(T, B, d, seed=seed)
+    H_0 = start * random(layers, B, h, seed=seed + 1)
+
+    def by_hand(X: Tensor, H_0: Tensor) -> Tensor:
+        return cells.stack(bptt.rnn, X, H_0, cells.rnn_parameters(module))[-1]
+
+    def by_autograd(X: Tensor, H_0: Tensor) -> Tensor:
+        return cells.stack(cells.rnn, X, H_0, cells.rnn_parameters(module))[-1]
+
+    found = outputs_and_gradients(by_hand, module, X, H_0)
+    assert_equal(
+        found, outputs_and_gradients(lambda X, H_0: module(X, H_0)[0], module, X, H_0)
+    )
+    assert_equal(found, outputs_and_gradients(by_autograd, module, X, H_0))
+
+
+def layer(T: int = 6) -> tuple[Tensor, ...]:
+    """Return X, H_0, W_xh, W_hh, b_h with T, B, d, h = T, 2, 3, 4."""
+    shapes = [(T, 2, 3), (2, 4), (4, 3), (4, 4), (4,)]
+    return tuple(0.5 * random(*s, seed=i) for i, s in enumerate(shapes))
+
+
+@pytest.mark.parametrize("T", [1, 2, 6])
+def test_gradcheck(T: int) -> None:
+    arguments = tuple(a.requires_grad_() for a in layer(T))
+    assert torch.autograd.gradcheck(bptt.rnn, arguments)
+
+
+@pytest.mark.parametrize("index", range(5), ids=bptt.RNNGradients._fields)
+def test_gradients_are_finite_differences(index: int) -> None:
+    """Central differences along a random direction, for each gradient on its own."""
+    arguments = list(layer())
+    G = random(6, 2, 4, seed=7)
+
+    def loss(*arguments: Tensor) -> Tensor:
+        return (G * cells.rnn(*arguments)).sum()
+
+    X, _, W_xh, W_hh, _ = arguments
+    gradients = bptt.rnn_backward(G, X, bptt.rnn_forward(*arguments), W_xh, W_hh)
+    step = 1e-6 * random(*arguments[index].shape, seed=8)
+    up, down = list(arguments), list(arguments)
+    up[index], down[index] = arguments[index] + step, arguments[index] - step
+    difference = (loss(*up) - loss(*down)) / 2
+    torch.testing.assert_close(
+        (gradients[index] * step).sum(), difference, rtol=1e-7, atol=0
+    )
+
+
+def test_each_of_torchs_two_biases_gets_the_gradient_of_their_sum() -> None:
+    module = network(3, 4, 1)
+    parameters = cells.rnn_parameters(module)
+    H = cells.stack(bptt.rnn, random(5, 2, 3), random(1, 2, 4), parameters)[-1]
+    biases = [module.get_parameter("bias_ih_l0"), module.get_parameter("bias_hh_l0")]
+    a, b, total = torch.autograd.grad((H**2).sum(), [*biases, parameters[0].b_h])
+    torch.testing.assert_close(a, total, rtol=0, atol=0)
+    torch.testing.assert_close(b, total, rtol=0, atol=0)
+
+
+def test_the_second_derivative_is_refused() -> None:
+    """The backward pass is not itself differentiable: better an error than a zero."""
+    arguments = [a.requires_grad_() for a in layer()]
+    H = bptt.rnn(*arguments)
+    (gradient,) = torch.autograd.grad((H**2).sum(), arguments[3], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        torch.autograd.grad(gradient.sum(), arguments)
+
+
+def test_wrong_shapes_are_named() -> None:
+    X, H_0, W_xh, W_hh, b_h = layer()
+    with pytest.raises(ValueError, match=r"^H_0 has shape \(1, 4\)"):
+        bptt.rnn(X, H_0[:1], W_xh, W_hh, b_h)

@@ -1,0 +1,96 @@
+"""`cells` against torch's own recurrent networks, in float64."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from rnn_companion import cells
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def network(d: int, h: int, layers: int, seed: int = 0) -> nn.RNN:
+    """Return a torch network whose weights come from a local generator."""
+    module = nn.RNN(d, h, layers, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        nn.init.uniform_(parameter, -1, 1, generator=generator)
+    return module
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    T=st.integers(1, 40),
+    B=st.integers(1, 4),
+    d=st.integers(1, 4),
+    h=st.integers(1, 5),
+    layers=st.integers(1, 3),
+    start=st.sampled_from([0.0, 1.0]),
+    seed=st.integers(0, 2**31),
+)
+def test_rnn_is_torchs(
+    T: int, B: int, d: int, h: int, layers: int, start: float, seed: int
+) -> None:
+    module = network(d, h, layers, seed)
+    X = random(T, B, d, seed=seed)
+    H_0 = start * random(layers, B, h, seed=seed + 1)
+    output, h_n = module(X, H_0)
+    H = cells.stack(cells.rnn, X, H_0, cells.rnn_parameters(module))
+    torch.testing.assert_close(H[-1], output, rtol=0, atol=1e-12)
+    last = torch.stack([H_l[-1] for H_l in H])
+    torch.testing.assert_close(last, h_n, rtol=0, atol=1e-12)
+
+
+def test_one_sample_steps_in_columns() -> None:
+    """`a_t = W_xh x_t + W_hh h_{t-1} + b_h` for one sample, without a batch."""
+    W_xh, W_hh, b_h = random(4, 3), random(4, 4, seed=1), random(4, seed=2)
+    x_t, h_prev = random(3, seed=3), random(4, seed=4)
+    h_t = cells.rnn_step(x_t, h_prev, W_xh, W_hh, b_h)
+    expected = torch.tanh(W_xh.mv(x_t) + W_hh.mv(h_prev) + b_h)
+    torch.testing.assert_close(h_t, expected, rtol=0, atol=1e-14)
+
+
+GOOD = {
+    "X": (5, 2, 3),
+    "H_0": (2, 4),
+    "W_xh": (4, 3),
+    "W_hh": (4, 4),
+    "b_h": (4,),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("X", (5, 3)),
+        ("X", (0, 2, 3)),
+        ("W_xh", (4, 2)),
+        ("W_hh", (4, 3)),
+        ("b_h", (4, 1)),
+        ("H_0", (4,)),
+        ("H_0", (1, 4)),  # would broadcast without a word
+    ],
+)
+def test_wrong_shapes_are_named(name: str, shape: tuple[int, ...]) -> None:
+    arguments = {key: random(*size) for key, size in (GOOD | {name: shape}).items()}
+    with pytest.raises(ValueError, match=rf"^{name} has shape"):
+        cells.rnn(**arguments)
+
+
+def test_a_stack_needs_a_state_for_each_layer() -> None:
+    layers = cells.rnn_parameters(network(3, 4, 2))
+    with pytest.raises(ValueError, match="2 layers"):
+        cells.stack(cells.rnn, random(5, 2, 3), random(1, 2, 4), layers)
+
+
+@pytest.mark.parametrize(
+    "options", [{"nonlinearity": "relu"}, {"bidirectional": True}, {"bias": False}]
+)
+def test_only_tanh_layers_are_read(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="tanh"):
+        cells.rnn_parameters(nn.RNN(3, 4, **options))
