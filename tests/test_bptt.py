@@ -119,7 +119,7 @@ def test_the_second_derivative_is_refused() -> None:
     H = bptt.rnn(*arguments)
     (gradient,) = torch.autograd.grad((H**2).sum(), arguments[3], create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
-        torch.autograd.grad(gradient.sum(), arguments)
+        torch.autograd.backward(gradient.sum())
 
 
 def test_wrong_shapes_are_named() -> None:
