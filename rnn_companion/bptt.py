@@ -9,12 +9,12 @@ one product over all steps, where autograd would add up T small ones.
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from rnn_companion.cells import check_rnn
+from rnn_companion.cells import check_rnn, rnn_parameters, stack
 
-__all__ = ["RNNGradients", "rnn", "rnn_backward", "rnn_forward"]
+__all__ = ["RNN", "RNNGradients", "rnn", "rnn_backward", "rnn_forward"]
 
 
 class RNNGradients(NamedTuple):
@@ -128,3 +128,41 @@ def rnn(X: Tensor, H_0: Tensor, W_xh: Tensor, W_hh: Tensor, b_h: Tensor) -> Tens
     check_rnn(X, H_0, W_xh, W_hh, b_h)
     H: Tensor = _RNN.apply(X, H_0, W_xh, W_hh, b_h)  # type: ignore[no-untyped-call]
     return H
+
+
+class RNN(nn.RNN):
+    """A `torch.nn.RNN` whose backward pass is written by hand.
+
+    It has torch's parameters under torch's names, so the weights of one load into
+    the other. Tanh, one direction, time first.
+    """
+
+    def forward(  # type: ignore[override]
+        self, X: Tensor, H_0: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the states of the last layer and the last state of each layer.
+
+        Parameters
+        ----------
+        X : Tensor, `(T, B, d)`
+            The inputs, time first.
+        H_0 : Tensor, `(layers, B, h)`, optional
+            The initial hidden states; zero by default.
+
+        Returns
+        -------
+        H : Tensor, `(T, B, h)`
+            The states of the last layer at steps 1 to T.
+        h_n : Tensor, `(layers, B, h)`
+            The state of each layer at step T.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit, or the module is not a stack of tanh layers.
+        """
+        layers = rnn_parameters(self)
+        if H_0 is None:
+            H_0 = X.new_zeros(len(layers), X.shape[1], self.hidden_size)
+        H = stack(rnn, X, H_0, layers)
+        return H[-1], torch.stack([H_l[-1] for H_l in H])

@@ -126,3 +126,24 @@ def test_wrong_shapes_are_named() -> None:
     X, H_0, W_xh, W_hh, b_h = layer()
     with pytest.raises(ValueError, match=r"^H_0 has shape \(1, 4\)"):
         bptt.rnn(X, H_0[:1], W_xh, W_hh, b_h)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("start", [None, 1.0])
+def test_the_module_replaces_torchs(layers: int, start: float | None) -> None:
+    """Same weights, same names, same answers, same gradients."""
+    torchs = network(3, 4, layers)
+    ours = bptt.RNN(3, 4, layers, dtype=torch.float64)
+    ours.load_state_dict(torchs.state_dict())
+    X = random(6, 2, 3)
+    H_0 = None if start is None else start * random(layers, 2, 4)
+    found, expected = ours(X, H_0), torchs(X, H_0)
+    assert_equal(list(found), list(expected))
+    assert_equal(
+        list(torch.autograd.grad(sum(f.sin().sum() for f in found), ours.parameters())),
+        list(
+            torch.autograd.grad(
+                sum(e.sin().sum() for e in expected), torchs.parameters()
+            )
+        ),
+    )
