@@ -134,7 +134,9 @@ def _contributions(ax: "Axes", terms: Tensor, t: int, i: int) -> None:
     """Draw the table of all contributions, the chosen one framed."""
     T = len(terms)
     bound = float(terms.abs().max()) or 1.0
-    ax.imshow(terms, cmap="PuOr", vmin=-2 * bound, vmax=2 * bound, aspect="auto")
+    ax.imshow(
+        terms.numpy(), cmap="PuOr", vmin=-2 * bound, vmax=2 * bound, aspect="auto"
+    )
     for row in range(T):
         for column in range(row + 1):
             number = _number(float(terms[row, column]))
