@@ -1,0 +1,50 @@
+# `make book` and `make test` are all that is needed; `make help` lists the rest.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CHAPTERS = $(wildcard book/[0-9]*.md)
+
+# The first Python 3.11 or newer on the path; `make book PYTHON=...` takes another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$p && break; done)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help book test check lab mutants clean
+
+help:  ## list what make can do
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+
+$(READY): requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found." \
+		"Install it, or say where it is: make book PYTHON=/path/to/python3"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	@# A double click on a chapter opens it as a notebook, in this environment only.
+	JUPYTER_CONFIG_DIR=$(VENV)/etc/jupyter $(BIN)/jupytext-config set-default-viewer markdown myst
+	@touch $@
+
+book: $(READY)  ## build the book: every chapter run, every page checked
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	@echo "The book is open at $(CURDIR)/_build/html/index.html"
+
+test: $(READY) check  ## prove it: style, types, and the whole test suite
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+lab: $(READY)  ## read and run the chapters in JupyterLab
+	$(BIN)/jupyter lab book
+
+mutants: $(READY)  ## change every equation a little, and see each change noticed
+	$(BIN)/rnn-companion equations --mutants $(CHAPTERS)
+
+clean:  ## remove what was built; the environment stays
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

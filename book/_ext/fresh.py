@@ -1,0 +1,255 @@
+"""Run a chapter again when what it imports has changed.
+
+Executed chapters are cached by their code cells alone, so a change in the package
+would go unnoticed. Here every chapter gets a cache of its own, named by a hash of
+the package's modules that it imports, directly or through others, and of the
+versions of the libraries below them. Undoing a change finds the old cache again.
+
+Imports are read from the sources, without running them. Where that could miss one
+(a bare ``import rnn_companion``, a module imported by a computed name, a cell that
+is not plain Python) the chapter depends on the whole package.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jupytext
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+_DYNAMIC = re.compile(r"\bimport_module\(|\b__import__\(")
+
+
+class Package:
+    """The modules of a package, and which of them a piece of code needs.
+
+    Parameters
+    ----------
+    folder : Path
+        The package's own folder; its name is the package's name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.name = folder.name
+        self.modules = {
+            _module_name(path, folder): path for path in sorted(folder.rglob("*.py"))
+        }
+        self.data = [
+            path
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.suffix not in {".py", ".pyi", ".pyc", ".typed"}
+        ]
+        self._exports = {
+            name: _exports(path.with_suffix(".pyi"), name)
+            for name, path in self.modules.items()
+            if path.with_suffix(".pyi").exists()
+        }
+
+    def needed_by(self, code: str) -> set[str]:
+        """Name the modules that a piece of code imports, or that those import.
+
+        Parameters
+        ----------
+        code : str
+            Python.
+
+        Returns
+        -------
+        set of str
+            All modules, where the imports cannot be read with certainty.
+        """
+        needed: set[str] = set()
+        waiting = self._imported(code, "")
+        while waiting:
+            name = waiting.pop()
+            if name == "*":
+                return set(self.modules)
+            needed.add(name)
+            source = self.modules[name].read_text(encoding="utf-8")
+            waiting |= self._imported(source, name) - needed
+        return needed
+
+    def digest(self, names: Iterable[str]) -> str:
+        """Hash the sources of some modules, and the data files beside them."""
+        paths = {self.modules[name] for name in names}
+        folders = {path.parent for path in paths}
+        paths |= {path for path in self.data if path.parent in folders}
+        hashed = sha256()
+        for path in sorted(paths):
+            hashed.update(str(path.name).encode())
+            hashed.update(path.read_bytes())
+        return hashed.hexdigest()
+
+    def _imported(self, code: str, module: str) -> set[str]:
+        """Name the modules that code imports itself; "*" stands for all."""
+        try:
+            found = set(_import_names(ast.parse(code), self._parent(module)))
+        except SyntaxError:
+            return {"*"}
+        ours = {n for n in found if n == self.name or n.startswith(f"{self.name}.")}
+        mentions = self.name in code.replace("-", "_")
+        if _DYNAMIC.search(code) and (module or mentions):
+            return {"*"}
+        if self.name in ours or (mentions and not module and not ours):
+            return {"*"}
+        return set().union(*(self._resolve(name) for name in ours))
+
+    def _resolve(self, name: str) -> set[str]:
+        """Find the modules behind a dotted name, which may end in an attribute."""
+        parent, _, last = name.rpartition(".")
+        if name in self.modules:
+            found = name
+        else:
+            found = self._exports.get(parent, {}).get(last, parent)
+        parts = found.split(".")
+        above = {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
+        return above & set(self.modules)
+
+    def _parent(self, module: str) -> str:
+        path = self.modules.get(module)
+        is_package = path is not None and path.name == "__init__.py"
+        return module if is_package else module.rpartition(".")[0]
+
+
+def _module_name(path: Path, folder: Path) -> str:
+    parts = path.relative_to(folder.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _import_names(tree: ast.AST, parent: str) -> Iterator[str]:
+    """Yield the dotted name of all that is imported anywhere in a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+            # `import a.b` also binds `a`, and with it all that `a` loads lazily.
+            yield from (a.name.split(".")[0] for a in node.names if not a.asname)
+        elif isinstance(node, ast.ImportFrom):
+            up = parent.split(".")[: len(parent.split(".")) - (node.level - 1)]
+            base = ".".join([*(up if node.level else []), *filter(None, [node.module])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _exports(stub: Path, parent: str) -> dict[str, str]:
+    """Read from a lazy package's stub which module each of its names lives in."""
+    tree = ast.parse(stub.read_text(encoding="utf-8"))
+    return {
+        name.rpartition(".")[2]: name.rpartition(".")[0]
+        for name in _import_names(tree, parent)
+    }
+
+
+def chapter_code(text: str) -> str:
+    """Take the code cells out of a chapter."""
+    cells = jupytext.reads(text, fmt="md:myst").cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+
+
+@lru_cache
+def library_versions(package: str) -> str:
+    """List the installed version of every library that a package requires."""
+    try:
+        named = [re.split(r"[^\w.-]", r)[0] for r in requires(package) or []]
+    except PackageNotFoundError:
+        return ""
+    return " ".join(f"{name}=={_version(name)}" for name in sorted(set(named)))
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def key(text: str, package: Package) -> str:
+    """Name the state of everything that a chapter's outputs depend on.
+
+    Parameters
+    ----------
+    text : str
+        The chapter.
+    package : Package
+        The package that it may import.
+
+    Returns
+    -------
+    str
+        Changes when the chapter must be run again, its cells aside.
+    """
+    code = chapter_code(text)
+    reads_itself = text if ".md" in code else ""
+    parts = [package.digest(package.needed_by(code)), library_versions(package.name)]
+    return sha256("\n".join([*parts, reads_itself]).encode()).hexdigest()[:16]
+
+
+def package_folder(name: str) -> Path:
+    """Find the folder of an installed package, without importing it.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If it is not installed.
+    """
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{name} is not installed: pip install -e .")
+    return Path(spec.origin).parent
+
+
+def prepare(app: Sphinx) -> None:
+    """Tell the chapters that they are run for the book; read the package."""
+    import matplotlib.font_manager  # noqa: F401 - else its first use prints a message
+
+    os.environ.update(RNN_COMPANION_BOOK="1", TQDM_DISABLE="1")
+    app.fresh = Package(package_folder(app.config.fresh_package))  # type: ignore[attr-defined]
+
+
+def choose_cache(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Point one chapter at the cache that belongs to its key."""
+    env: Any = app.env
+    keys = env.__dict__.setdefault("fresh_keys", {})
+    keys[docname] = key(source[0], app.fresh)  # type: ignore[attr-defined]
+    caches = Path(app.outdir).parent / ".jupyter_cache"
+    cache = caches / docname.replace("/", "-") / keys[docname]
+    env.mystnb_config = env.mystnb_config.copy(execution_cache_path=str(cache))
+
+
+def find_stale(
+    app: Sphinx,
+    env: BuildEnvironment,
+    added: set[str],
+    changed: set[str],
+    removed: set[str],
+) -> list[str]:
+    """List the chapters whose text is as it was and whose key is not."""
+    keys = env.__dict__.get("fresh_keys", {})
+    texts = {
+        name: Path(env.doc2path(name)).read_text(encoding="utf-8")
+        for name in env.found_docs - added - changed
+    }
+    return [
+        name
+        for name, text in texts.items()
+        if keys.get(name) != key(text, app.fresh)  # type: ignore[attr-defined]
+    ]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.add_config_value("fresh_package", "rnn_companion", "env", str)
+    app.connect("builder-inited", prepare)
+    app.connect("env-get-outdated", find_stale)
+    app.connect("source-read", choose_cache)
+    return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -1,0 +1,203 @@
+"""Every chapter as a notebook, behind the page's download button.
+
+The notebook's first cell installs the package where it is missing and leaves what
+is installed alone, so that it runs on Colab as it does at home.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import textwrap
+from importlib.metadata import distribution
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+import flatten
+import fresh
+import nbformat
+from docutils import nodes
+from pybtex.backends.plaintext import Backend
+from pybtex.database import BibliographyData, parse_file
+from pybtex.style.formatting.plain import Style
+from sphinx.util import logging
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+logger = logging.getLogger(__name__)
+
+PACKAGE = "rnn_companion"
+
+_FROM_SOURCE = """\
+# Installs the book's package where it is missing; an installed torch stays as it is.
+import importlib.util
+
+if importlib.util.find_spec("{package}") is None:
+    %pip install --quiet "{source}"
+"""
+
+_FROM_WITHIN = '''\
+# Installs the book's package where it is missing; an installed torch stays as it is.
+# The package itself is the text below: a Python wheel, in base64.
+import base64
+import importlib.util
+import pathlib
+import tempfile
+
+if importlib.util.find_spec("{package}") is None:
+    wheel = pathlib.Path(tempfile.mkdtemp(), "{name}")
+    wheel.write_bytes(base64.b64decode("""
+{text}
+"""))
+    %pip install --quiet {{wheel}}
+'''
+
+
+_WHEEL = """\
+Wheel-Version: 1.0
+Generator: Recurrence you can run
+Root-Is-Purelib: true
+Tag: py3-none-any
+"""
+
+
+def install_cell(source: str) -> Any:  # noqa: ANN401 - nbformat has no types
+    """Make the first cell of a notebook.
+
+    Parameters
+    ----------
+    source : str
+        What pip installs the package from; empty for a copy of the package inside
+        the cell itself.
+
+    Returns
+    -------
+    nbformat.NotebookNode
+    """
+    if source:
+        code = _FROM_SOURCE.format(package=PACKAGE, source=source)
+    else:
+        name, content = wheel()
+        text = "\n".join(textwrap.wrap(base64.b64encode(content).decode(), 4000))
+        code = _FROM_WITHIN.format(package=PACKAGE, name=name, text=text)
+    return nbformat.from_dict(  # type: ignore[no-untyped-call]
+        {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": "install",
+            "metadata": {"jupyter": {"source_hidden": True}, "cellView": "form"},
+            "outputs": [],
+            "source": code.rstrip(),
+        }
+    )
+
+
+def wheel() -> tuple[str, bytes]:
+    """Pack the installed package into a wheel, the same bytes for the same sources."""
+    folder, about = fresh.package_folder(PACKAGE), distribution(PACKAGE)
+    info = f"{PACKAGE}-{about.version}.dist-info"
+    contents = {
+        path.relative_to(folder.parent).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    contents[f"{info}/METADATA"] = about.read_text("METADATA") or ""
+    contents[f"{info}/entry_points.txt"] = about.read_text("entry_points.txt") or ""
+    contents[f"{info}/WHEEL"] = _WHEEL
+    contents[f"{info}/RECORD"] = "".join(
+        f"{name},,\n" for name in [*contents, f"{info}/RECORD"]
+    )
+    packed = BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
+        for name, text in contents.items():
+            archive.writestr(ZipInfo(name), text, ZIP_DEFLATED, 9)
+    return f"{PACKAGE}-{about.version}-py3-none-any.whl", packed.getvalue()
+
+
+def names_of(env: BuildEnvironment) -> flatten.Names:
+    """Read what the labels of the book stand for out of a finished build."""
+    equations = {
+        label: _number(env, label, docname, number)
+        for label, (docname, number) in env.get_domain("math").equations.items()  # type: ignore[attr-defined]
+    }
+    titles = {name.split("/")[-1]: t.astext() for name, t in env.titles.items()}
+    for label, (_, _, title) in env.get_domain("std").labels.items():  # type: ignore[attr-defined]
+        titles.setdefault(label, title)
+    files = env.config.bibtex_bibfiles
+    return flatten.Names(equations, titles, citations(Path(env.srcdir), files))
+
+
+def _number(env: BuildEnvironment, label: str, docname: str, number: int) -> str:
+    """Give an equation the number that the page shows."""
+    shown = env.toc_fignumbers.get(docname, {}).get("displaymath", {})
+    parts = shown.get(nodes.make_id(f"equation-{label}"), (number,))
+    return ".".join(map(str, parts))
+
+
+def citations(folder: Path, files: list[str]) -> dict[str, flatten.Citation]:
+    """Read the sources of the book's bibliographies."""
+    entries = [e for name in files for e in parse_file(folder / name).entries.items()]
+    data = BibliographyData(entries)
+    return {
+        entry.key: flatten.Citation(
+            _authors(data.entries[entry.key]),
+            str(data.entries[entry.key].fields.get("year", "no date")),
+            entry.text.render(Backend()),
+        )
+        for entry in Style().format_bibliography(data)
+    }
+
+
+def _authors(entry: Any) -> str:  # noqa: ANN401 - pybtex has no types
+    last = [
+        " ".join(part.render(Backend()) for part in person.rich_last_names)
+        for person in entry.persons.get("author", [])
+    ]
+    return " and ".join(last) if len(last) < 3 else f"{last[0]} et al."
+
+
+def chapters(env: BuildEnvironment) -> list[str]:
+    """List the pages that are notebooks."""
+    return sorted(name for name in env.found_docs if "kernelspec" in env.metadata[name])
+
+
+def offer(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict[str, Any],
+    doctree: object,
+) -> None:
+    """Put the notebook into the page's download menu."""
+    if pagename in app.env.found_docs and "kernelspec" in app.env.metadata[pagename]:
+        context["ipynb_source"] = f"{pagename}.ipynb"
+
+
+def write_all(app: Sphinx, exception: Exception | None) -> None:
+    """Write the notebooks, once everything has its number."""
+    if exception or app.builder.format != "html":
+        return
+    names, first = names_of(app.env), install_cell(app.config.notebook_install_source)
+    for docname in chapters(app.env):
+        text = Path(app.env.doc2path(docname)).read_text(encoding="utf-8")
+        try:
+            notebook = flatten.flatten(text, names)
+        except flatten.FlattenError as problem:
+            logger.warning("no notebook: %s", problem, location=docname)
+            continue
+        notebook.cells.insert(0, first)
+        target = Path(app.outdir, "_sources", f"{docname}.ipynb")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(notebook, indent=1) + "\n", encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.add_config_value("notebook_install_source", "", "html", str)
+    app.connect("html-page-context", offer, priority=100)
+    app.connect("build-finished", write_all, priority=400)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,29 @@
+"""Pages that ask no other machine for anything.
+
+Mathematics is set by MathJax, from the one file of it that needs no fonts and
+loads nothing further; it comes with the package sphinx-mathjax-offline.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.config import Config
+
+MATHJAX = "tex-svg-full.js"
+
+
+def use_local_mathjax(app: Sphinx, config: Config) -> None:
+    """Copy MathJax among the book's own files, and point the pages at it."""
+    found = files("sphinx-mathjax-offline") / "static" / "mathjax" / MATHJAX
+    config.html_static_path.append(str(found))
+    config.mathjax_path = MATHJAX
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.connect("config-inited", use_local_mathjax)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
