@@ -1,7 +1,8 @@
 """Pages that ask no other machine for anything.
 
 Mathematics is set by MathJax, from the one file of it that needs no fonts and
-loads nothing further; it comes with the package sphinx-mathjax-offline.
+loads nothing further; it comes with the package sphinx-mathjax-offline. Thebe, which
+Jupyter Book adds to every page to run code on other people's machines, is left out.
 """
 
 from __future__ import annotations
@@ -23,7 +24,15 @@ def use_local_mathjax(app: Sphinx, config: Config) -> None:
     config.mathjax_path = MATHJAX
 
 
+def leave_out_thebe(app: Sphinx, config: Config) -> None:
+    """Take away what sphinx-thebe would do to the pages."""
+    for listeners in app.events.listeners.values():
+        ours = [x for x in listeners if x.handler.__module__ != "sphinx_thebe"]
+        listeners[:] = ours
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", use_local_mathjax)
+    app.connect("config-inited", leave_out_thebe)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
