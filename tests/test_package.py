@@ -1,0 +1,74 @@
+"""Importing the package costs next to nothing and does nothing else."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rnn_companion
+
+PURE = """
+import importlib, os, pkgutil, random, sys, warnings
+import matplotlib, numpy, torch
+
+def state():
+    return {
+        "warning filters": list(warnings.filters),
+        "torch's seed": torch.get_rng_state().tolist(),
+        "torch's dtype": torch.get_default_dtype(),
+        "torch's threads": torch.get_num_threads(),
+        "torch's determinism": torch.are_deterministic_algorithms_enabled(),
+        "Python's seed": random.getstate(),
+        "NumPy's seed": str(numpy.random.get_state()),
+        "matplotlib's settings": dict(matplotlib.rcParams),
+        "files": sorted(os.listdir()),
+        "environment": dict(os.environ),
+    }
+
+import bokeh_sampledata, ipywidgets, lark, lazy_loader, pandas, sympy, tqdm
+import matplotlib.pyplot
+before = state()
+import rnn_companion
+for module in pkgutil.walk_packages(rnn_companion.__path__, "rnn_companion."):
+    importlib.import_module(module.name)
+after = state()
+changed = [name for name in before if before[name] != after[name]]
+print(*changed, sep=", ")
+"""
+
+SECONDS = """
+import time
+import torch
+start = time.perf_counter()
+import rnn_companion
+print(time.perf_counter() - start)
+"""
+
+
+def _python(code: str, folder: Path) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+
+
+def test_import_adds_at_most_0_3_seconds_to_torch(tmp_path: Path) -> None:
+    """The best of three: what the machine does meanwhile is not the import."""
+    assert min(float(_python(SECONDS, tmp_path)) for _ in range(3)) <= 0.3
+
+
+def test_importing_every_module_changes_nothing_global(tmp_path: Path) -> None:
+    assert _python(PURE, tmp_path) == ""
+
+
+@pytest.mark.parametrize("name", rnn_companion.__all__)
+def test_every_name_on_offer_exists(name: str) -> None:
+    assert getattr(rnn_companion, name) is not None
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert Path(rnn_companion.__path__[0], "py.typed").exists()
