@@ -185,7 +185,9 @@ def run(
         mse_by_position=tuple(_mse_by_position(model, validation).tolist()),
         persistence_by_position=tuple(persistence.tolist()),
         forecasts=_forecasts(model, validation, split, prices),
-        provenance=_provenance(prices, place, time.perf_counter() - started),
+        provenance=provenance(
+            prices.name, prices.checksum, place, time.perf_counter() - started
+        ),
     )
 
 
@@ -280,11 +282,24 @@ def _forecasts(
     )
 
 
-def _provenance(prices: Prices, device: torch.device, seconds: float) -> Provenance:
+def provenance(
+    data: str, checksum: str, device: torch.device, seconds: float
+) -> Provenance:
+    """Say where a record comes from that was made just now, by this program.
+
+    Parameters
+    ----------
+    data, checksum : str
+        Name and SHA-256 of the data.
+    device : torch.device
+        What it ran on.
+    seconds : float
+        How long it took.
+    """
     cuda = device.type == "cuda"
     return Provenance(
-        data=prices.name,
-        checksum=prices.checksum,
+        data=data,
+        checksum=checksum,
         device=torch.cuda.get_device_name(device) if cuda else device.type,
         versions={
             "python": platform.python_version(),
