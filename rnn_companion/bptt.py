@@ -1,7 +1,7 @@
 """Backpropagation through time, written out by hand (chapter 2).
 
 `rnn` is `cells.rnn` with its own backward pass, as a `torch.autograd.Function`: a
-model that calls it trains as any other. The states at the pre-activation,
+model that calls it trains as any other. The gradients at the pre-activations,
 `Delta_t = dL/dA_t`, are found backwards in time; the gradient of each weight is then
 one product over all steps, where autograd would add up T small ones.
 """
@@ -55,24 +55,21 @@ class RNNGradients(NamedTuple):
 def rnn_forward(
     X: Tensor, H_0: Tensor, W_xh: Tensor, W_hh: Tensor, b_h: Tensor
 ) -> Tensor:
-    """Return the hidden states of steps 0 to T, `(T+1, B, h)` (chapter 1).
+    """Return the hidden states of steps 0 to T, `(T+1, B, h)` (`eq-bptt-batch-A`).
 
-    The inputs' share of all pre-activations is one product; only the recurrence has
-    to wait for the step before.
+    The inputs' share of all pre-activations is one product, which waits in the place
+    of the states; only the recurrence has to go step by step.
     """
-    T, B, h = len(X), *H_0.shape
-    H = X.new_empty(T + 1, B, h)
-    H[0] = H_0
-    A = torch.addmm(b_h, X.flatten(0, 1), W_xh.T).view(T, B, h)
-    for t in range(1, T + 1):
-        torch.addmm(A[t - 1], H[t - 1], W_hh.T, out=H[t]).tanh_()
+    H = torch.cat([H_0[None], nn.functional.linear(X, W_xh, b_h)])
+    for t in range(1, len(H)):
+        H[t].addmm_(H[t - 1], W_hh.T).tanh_()
     return H
 
 
 def rnn_backward(
     G: Tensor, X: Tensor, H: Tensor, W_xh: Tensor, W_hh: Tensor
 ) -> RNNGradients:
-    """Return all gradients of a tanh layer (chapter 2, `eq-Delta` onwards).
+    """Return all gradients of a tanh layer (chapter 2, from `eq-bptt-batch-last`).
 
     Parameters
     ----------
@@ -91,12 +88,12 @@ def rnn_backward(
     RNNGradients
         The gradients for X, H_0, W_xh, W_hh and b_h.
     """
-    Delta = 1 - H[1:] ** 2  # (T, B, h): the slopes of tanh at each step
+    Delta = 1 - H[1:] ** 2  # (T, B, h): first the slopes of tanh at each step
     Delta[-1] *= G[-1]
     for t in range(len(X) - 2, -1, -1):
         Delta[t] *= torch.addmm(G[t], Delta[t + 1], W_hh)
 
-    rows = Delta.flatten(0, 1)  # (TB, h)
+    rows = Delta.flatten(0, 1)  # (T B, h): a sum over t is one product
     return RNNGradients(
         X=Delta @ W_xh,
         H_0=Delta[0] @ W_hh,
