@@ -62,7 +62,7 @@ def rnn_forward(
     """
     H = torch.cat([H_0[None], nn.functional.linear(X, W_xh, b_h)])
     for t in range(1, len(H)):
-        H[t].addmm_(H[t - 1], W_hh.T).tanh_()
+        torch.addmm(H[t], H[t - 1], W_hh.T, out=H[t]).tanh_()
     return H
 
 
