@@ -84,7 +84,7 @@ def install_cell(source: str) -> Any:  # noqa: ANN401 - nbformat has no types
         name, content = wheel()
         text = "\n".join(textwrap.wrap(base64.b64encode(content).decode(), 4000))
         code = _FROM_WITHIN.format(package=PACKAGE, name=name, text=text)
-    return nbformat.from_dict(  # type: ignore[no-untyped-call]
+    return nbformat.from_dict(
         {
             "cell_type": "code",
             "execution_count": None,

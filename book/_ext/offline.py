@@ -29,6 +29,8 @@ def leave_out_thebe(app: Sphinx, config: Config) -> None:
     for listeners in app.events.listeners.values():
         ours = [x for x in listeners if x.handler.__module__ != "sphinx_thebe"]
         listeners[:] = ours
+    styles = app.registry.css_files
+    styles[:] = [style for style in styles if "thebe" not in style[0]]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

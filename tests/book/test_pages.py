@@ -1,0 +1,130 @@
+"""The built pages: whole, self-contained, readable by keyboard, ear and phone."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import nbformat
+import pytest
+from strict import html_alts, is_real_alt
+
+from .conftest import Build, toc_chapters, toc_pages
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize
+
+pytestmark = pytest.mark.book
+
+PHONE: "ViewportSize" = {"width": 360, "height": 740}
+
+
+@pytest.mark.parametrize("page", toc_pages())
+def test_every_page_exists_and_every_picture_has_words(book: Build, page: str) -> None:
+    html = book.page(page)
+    assert "<h1>" in html
+    assert [alt for alt in html_alts(html) if not is_real_alt(alt)] == []
+    assert "output stderr" not in html
+    assert "output traceback" not in html
+
+
+@pytest.mark.parametrize("chapter", toc_chapters())
+def test_a_chapter_holds_the_figures_that_its_cells_made(
+    book: Build, chapter: str
+) -> None:
+    path = book.folder / "_build" / "jupyter_execute" / f"{chapter}.ipynb"
+    cells = nbformat.read(path, as_version=4).cells
+    outputs = [o for cell in cells for o in cell.get("outputs", [])]
+    made = sum("image/png" in output.get("data", {}) for output in outputs)
+    html = book.page(chapter)
+    assert len(re.findall(r'<figure class="(?:picture|frames)\b', html)) == made
+    assert '<figure class="frames' in html  # one to move by hand in each chapter
+
+
+@dataclass
+class Visit:
+    """What happened when a page was opened from its file."""
+
+    page: "Page"
+    requests: list[str]
+    complaints: list[str]
+
+
+@pytest.fixture(scope="module")
+def visit(book: Build, browser: "Browser") -> Callable[[str], Visit]:
+    visits: dict[str, Visit] = {}
+
+    def opened(name: str) -> Visit:
+        if name not in visits:
+            seen = Visit(browser.new_page(viewport=PHONE), [], [])
+
+            def asked(request: "Request") -> None:
+                seen.requests.append(request.url)
+
+            def said(message: "ConsoleMessage") -> None:
+                if message.type in {"error", "warning"}:
+                    seen.complaints.append(message.text)
+
+            seen.page.on("request", asked)
+            seen.page.on("console", said)
+            seen.page.on("pageerror", lambda e: seen.complaints.append(str(e)))
+            seen.page.goto((book.html / f"{name}.html").as_uri())
+            seen.page.evaluate("window.MathJax && MathJax.startup.promise")
+            visits[name] = seen
+        return visits[name]
+
+    return opened
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", [*toc_pages(), "search"])
+def test_a_page_asks_no_one_and_complains_of_nothing(
+    visit: Callable[[str], Visit], name: str
+) -> None:
+    seen = visit(name)
+    outside = [u for u in seen.requests if not u.startswith(("file:", "data:"))]
+    assert outside == []
+    assert seen.complaints == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", toc_pages())
+def test_mathematics_is_set(visit: Callable[[str], Visit], name: str) -> None:
+    page = visit(name).page
+    assert page.locator(".math:not(:has(mjx-container))").count() == 0
+    assert page.locator("mjx-merror, [data-mml-node=merror]").count() == 0
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", toc_pages())
+def test_a_page_fits_a_phone(visit: Callable[[str], Visit], name: str) -> None:
+    page = visit(name).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", toc_chapters())
+def test_every_figure_to_move_moves_by_keyboard(
+    visit: Callable[[str], Visit], name: str
+) -> None:
+    page = visit(name).page
+    for figure in page.locator("figure.frames").all():
+        img = figure.locator("img")
+        before = img.get_attribute("src"), img.get_attribute("alt")
+        control = figure.locator("input, select").first
+        control.focus()
+        slides = control.evaluate("node => node.type === 'range'")
+        page.keyboard.press("ArrowRight" if slides else "ArrowDown")
+        after = img.get_attribute("src"), img.get_attribute("alt")
+        assert before[0] != after[0]
+        assert before[1] != after[1]
+        assert figure.locator("[aria-live]").text_content() == after[1]
+
+
+@pytest.mark.browser
+def test_search_finds_a_page_without_a_server(book: Build, browser: "Browser") -> None:
+    page = browser.new_page()
+    page.goto((book.html / "search.html").as_uri() + "?q=recurrent")
+    page.wait_for_selector("#search-results li a")
+    assert page.locator("#search-results li a").count() >= 1
+    page.close()
