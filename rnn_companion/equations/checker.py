@@ -1,0 +1,423 @@
+"""Run the equations of chapters, and say of each how it was checked.
+
+A claim must hold on every draw of its world, at every index it is stated for.
+It must not hold when all symbols are scrambled, or it would lean on algebra
+alone; a bound must be attained somewhere, and not everywhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from . import algebra
+from .algebra import Value, shape_of
+from .chapter import Display, displays
+from .latex import EquationError, Node, start
+from .meaning import Definition, Meaning, symbols, written
+from .statement import Claim, Equation, understand
+from .tape import Tape
+
+RTOL = 1e-9
+SKIPPED_AT_MOST = 0.03
+STRICT = {"<", ">", r"\lt", r"\gt"}
+UNEQUAL = {r"\ne", r"\neq"}
+DOWNWARD = {">", r"\gt", r"\ge", r"\geq"}
+
+Definitions = Mapping[str, Definition]
+
+
+@dataclass(frozen=True)
+class Report:
+    """How one equation fared; `status` is ok, failed or skipped."""
+
+    file: str
+    label: str
+    line: int
+    status: str
+    reference: str = ""
+    draws: int = 0
+    max_error: float = 0.0
+    reason: str = ""
+    indices: str = ""
+
+    def __str__(self) -> str:
+        said = f"{self.file}:{self.line}: {self.label or '(no label)'}: {self.status}"
+        if self.status != "ok":
+            return f"{said}: {self.reason}"
+        error = f", largest error {self.max_error:.0e}" if self.draws else ""
+        return f"{said}, {self.reference}; {self.draws} draws{error}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Turn into what ``--json`` prints."""
+        return {k: v for k, v in asdict(self).items() if k != "indices"}
+
+
+@dataclass
+class Evidence:
+    """What the runs of an equation have shown."""
+
+    draws: int = 0
+    error: float = 0.0
+    indices: dict[str, set[int]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    shapes: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def reference(self) -> str:
+        """What the equation was held against."""
+        return ", ".join(sorted(self.used - {""})) or "exact arithmetic"
+
+    @property
+    def covered(self) -> str:
+        """Which indices were tried."""
+        return ", ".join(f"{n} = {min(v)} to {max(v)}" for n, v in self.indices.items())
+
+
+# One equation ---------------------------------------------------------------------
+
+
+def examine(equation: Equation, known: Definitions) -> Evidence:
+    """Run all that a display says.
+
+    Parameters
+    ----------
+    equation
+        The display, understood.
+    known
+        The definitions it may use, its own among them.
+
+    Returns
+    -------
+    Evidence
+        If everything holds.
+
+    Raises
+    ------
+    EquationError
+        Where it does not.
+    """
+    evidence = Evidence()
+    identity = "identity" in equation.display.options
+    alone = []
+    for claim in equation.claims:
+        Trial(claim, equation, known, evidence).run()
+        alone.append(leans_on_algebra(claim, equation, known))
+        if alone[-1] and not identity:
+            raise EquationError(
+                "holds whatever its symbols mean: it says nothing about them; "
+                "mark it <!-- eqcheck: identity --> if that is the point",
+                claim.right,
+            )
+    if identity and not any(alone):
+        raise EquationError("does not hold by algebra alone; drop the mark `identity`")
+    for definition in equation.definitions:
+        evaluate(definition, equation, known, evidence)
+    return evidence
+
+
+def meaning(equation: Equation, tape: Tape, known: Definitions) -> Meaning:
+    """Give an equation its meaning on a tape."""
+    world = equation.world
+    return Meaning(tape, equation.display.latex, world.ranges, known, rows=world.rows)
+
+
+def evaluate(what: Definition, equation: Equation, known: Definitions, evidence: Evidence) -> None:
+    """See that a definition has a value wherever it is made."""
+    for tape in equation.world.draws:
+        here = replace(meaning(equation, tape, known), shapes=evidence.shapes)
+        for at in here.assignments(what.parameters, what.conditions):
+            here.within(**at).value(what.body)
+            note(evidence, at)
+
+
+def note(evidence: Evidence, at: Mapping[str, int]) -> None:
+    """Remember which indices were tried."""
+    for name, index in at.items():
+        evidence.indices.setdefault(name, set()).add(index)
+
+
+def leans_on_algebra(claim: Claim, equation: Equation, known: Definitions) -> bool:
+    """Tell whether a claim survives the scrambling of all its symbols."""
+    for tape in equation.world.scrambled:
+        here = meaning(equation, tape, known)
+        for at in islice(here.assignments(claim.free, claim.conditions), 4):
+            try:
+                true = holds(claim, *sides(claim, here.within(**at)), RTOL)
+            except EquationError:
+                true = False
+            if not true:
+                return False
+    return True
+
+
+def sides(claim: Claim, here: Meaning) -> tuple[Value, Value]:
+    """Evaluate both sides, which must have one shape."""
+    left, right = here.value(claim.left), here.value(claim.right)
+    zero = any(v.number and not v.tensor for v in (left, right))
+    if left.shape != right.shape and not zero:
+        raise EquationError(
+            f"`{here.write(claim.left)}` has shape {shape_of(left.shape)}, "
+            f"`{here.write(claim.right)}` has {shape_of(right.shape)}{here.like(left)}",
+            claim.right,
+        )
+    return left, right
+
+
+def holds(claim: Claim, left: Value, right: Value, rtol: float) -> bool:
+    """Compare two sides."""
+    apart = algebra.distance(left, right)
+    if claim.relation == "=":
+        return apart <= rtol
+    if claim.relation in UNEQUAL:
+        return rtol * 1e3 < apart < float("inf")
+    gap = slack(claim, left, right)
+    return gap > 0 if claim.relation in STRICT else gap >= -rtol
+
+
+def slack(claim: Claim, left: Value, right: Value) -> float:
+    """Measure how much room a bound leaves, relative to the larger side."""
+    sign = -1 if claim.relation in DOWNWARD else 1
+    scale = max(left.tensor.abs().max().item(), right.tensor.abs().max().item(), 1e-300)
+    return sign * (right.tensor - left.tensor).min().item() / scale
+
+
+@dataclass
+class Trial:
+    """The runs of one claim over all draws and indices."""
+
+    claim: Claim
+    equation: Equation
+    known: Definitions
+    evidence: Evidence
+    runs: int = 0
+    largest: float = 0.0
+    room: list[float] = field(default_factory=list)
+    unmet: list[bool] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.rtol = float(self.equation.display.options.get("rtol", RTOL))
+        self.bound = self.claim.relation not in {"=", *UNEQUAL}
+
+    def run(self) -> None:
+        """Try the claim everywhere, then ask what that was worth."""
+        world = self.equation.world
+        tapes = [*world.draws, *(world.tight_draws if self.bound else [])]
+        for number, tape in enumerate(tapes, 1):
+            here = replace(
+                meaning(self.equation, tape, self.known),
+                used=self.evidence.used,
+                shapes=self.evidence.shapes,
+            )
+            for at in here.assignments(self.claim.free, self.claim.conditions):
+                self.at(at, here.within(**at), number)
+        self.evidence.draws = max(self.evidence.draws, len(tapes))
+        self.judge()
+
+    def at(self, at: Mapping[str, int], here: Meaning, number: int) -> None:
+        """Try the claim at one place."""
+        claim = self.claim
+        met = all(map(here.holds, claim.given))
+        left, right = self.sides(here, at, number)
+        true = holds(claim, left, right, self.rtol)
+        if not met:
+            self.unmet.append(true)
+            return
+        if not true:
+            raise EquationError(self.difference(here, left, right, at, number), claim.right)
+        self.runs += 1
+        note(self.evidence, at)
+        self.largest = max(self.largest, left.tensor.abs().max().item())
+        if claim.relation == "=":
+            self.evidence.error = max(self.evidence.error, algebra.distance(left, right))
+        elif self.bound:
+            self.room.append(slack(claim, left, right))
+
+    def sides(self, here: Meaning, at: Mapping[str, int], number: int) -> tuple[Value, Value]:
+        """Evaluate both sides; an error says at which index it came up."""
+        try:
+            return sides(self.claim, here)
+        except EquationError as error:
+            where = f" (at {written(at)})" if at else ""
+            raise EquationError(f"{error}{where}", error.node) from None
+
+    def difference(
+        self, here: Meaning, left: Value, right: Value, at: Mapping[str, int], number: int
+    ) -> str:
+        """Say by how much two sides differ, and where."""
+        where = f"at {written(at)}, " if at else ""
+        return (
+            f"{where}draw {number}: `{here.write(self.claim.left)}` is {brief(left)} but "
+            f"`{here.write(self.claim.right)}` is {brief(right)}, which is not {self.claim.relation}"
+        )
+
+    def judge(self) -> None:
+        """Refuse what held without saying anything."""
+        claim = self.claim
+        zero = any(n.data == "number" for n in (claim.left, claim.right))
+        if not self.runs:
+            raise EquationError("was never tried: no index or draw meets its conditions", claim.left)
+        if claim.relation == "=" and self.largest < 1e-12 and not zero:
+            raise EquationError("is zero on both sides wherever it was tried", claim.left)
+        if claim.given and (not self.unmet or all(self.unmet)):
+            raise EquationError("holds without its condition", claim.given[0])
+        if self.bound and min(self.room) > (1e-3 if claim.relation in STRICT else 1e-9):
+            raise EquationError(
+                f"the bound is never attained: it leaves {min(self.room):.1g} of the larger side", claim.right
+            )
+        if self.bound and max(self.room) < 1e-9:
+            raise EquationError("is an equality wherever it was tried: write =", claim.right)
+
+
+def brief(value: Value) -> str:
+    """Write a value in a few digits."""
+    numbers = value.tensor.detach().reshape(-1).tolist()
+    few = ", ".join(f"{n:.4g}" for n in numbers[:4])
+    return few if value.shape == () else f"[{few}{', ...' if len(numbers) > 4 else ''}]"
+
+
+# Chapters -------------------------------------------------------------------------
+
+
+@dataclass
+class Chapter:
+    """The equations of one file, with what went wrong in reading them."""
+
+    file: str
+    displays: list[Display]
+    equations: dict[str, Equation] = field(default_factory=dict)
+    definitions: dict[str, dict[str, Definition]] = field(default_factory=dict)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    reports: list[Report] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Check every display, in the order of the page."""
+        for display in self.displays:
+            if "prose" not in display.options:
+                self.reports.append(self.report(display))
+        self.refuse_unused()
+
+    def report(self, display: Display) -> Report:
+        """Check one display."""
+        found = Report(display.file, display.label, display.line, "ok")
+        if reason := display.options.get("skip"):
+            return replace(found, status="skipped", reason=reason)
+        try:
+            evidence = self.judge(display)
+        except EquationError as error:
+            return failure(display, error)
+        equation = self.equations[display.label]
+        reference = evidence.reference if equation.claims else "a definition"
+        return replace(
+            found, reference=reference, draws=evidence.draws, max_error=evidence.error, indices=evidence.covered
+        )
+
+    def judge(self, display: Display) -> Evidence:
+        """Understand and run one display; remember what it defines."""
+        if not display.label:
+            raise EquationError("has no label; give it one, or mark it <!-- eqcheck: prose -->")
+        if display.label in self.equations:
+            raise EquationError("this label is given twice")
+        known = self.definitions.setdefault(display.world, {})
+        equation = understand(display, known)
+        self.equations[display.label] = equation
+        for definition in equation.definitions:
+            if definition.name in known:
+                raise EquationError(f"{definition.name} is defined twice")
+            known[definition.name] = definition
+        self.evidence[display.label] = examine(equation, known)
+        return self.evidence[display.label]
+
+    def refuse_unused(self) -> None:
+        """Fail every definition that no claim uses."""
+        for equation in self.equations.values():
+            for definition in equation.definitions:
+                if not list(self.users(definition, equation)):
+                    self.fail(equation.display, f"{definition.name} is defined, but no claim uses it")
+
+    def users(self, definition: Definition, owner: Equation) -> Iterator[Equation]:
+        """Find the equations that claim something with a definition, or with one made of it."""
+        names, grown = {definition.name}, True
+        same = [e for e in self.equations.values() if e.world is owner.world]
+        while grown:
+            more = {d.name for e in same for d in e.definitions if symbols(d.body) & names}
+            grown, names = not more <= names, names | more
+        return (e for e in same if any(c.names & names for c in e.claims))
+
+    def fail(self, display: Display, reason: str) -> None:
+        """Turn a report into a failure, unless it is one."""
+        for i, report in enumerate(self.reports):
+            if report.label == display.label and report.status == "ok":
+                self.reports[i] = failure(display, EquationError(reason))
+
+
+def failure(display: Display, error: EquationError) -> Report:
+    """Report what is wrong, with the line and the sub-expression."""
+    line, where = display.line, ""
+    if error.node is not None and (text := quoted(display, error.node)):
+        line, where = display.line_of(start(error.node)), f" (in `{text}`)"
+    return Report(display.file, display.label, line, "failed", reason=f"{error}{where}")
+
+
+def quoted(display: Display, node: Any) -> str:
+    """Quote a sub-expression, if it stands in this display."""
+    try:
+        return " ".join(display.latex[start(node) : getattr(node, "meta", node).end_pos].split())
+    except AttributeError:
+        return ""
+
+
+def check_text(text: str, file: str = "text") -> Chapter:
+    """Check the equations of a text; see `check_files`."""
+    try:
+        chapter = Chapter(file, displays(text, file))
+    except EquationError as error:
+        return Chapter(file, [], reports=[Report(file, "", 1, "failed", reason=str(error))])
+    chapter.check()
+    return chapter
+
+
+def check_files(paths: Iterable[str | Path]) -> list[Chapter]:
+    """Check the equations of chapters.
+
+    Parameters
+    ----------
+    paths
+        MyST Markdown files, anywhere.
+
+    Returns
+    -------
+    list of Chapter
+        One for each file; their `reports` say how each equation fared.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    """
+    chapters = [check_text(Path(p).read_text("utf-8"), str(p)) for p in paths]
+    refuse_twice([r for c in chapters for r in c.reports], chapters)
+    return chapters
+
+
+def refuse_twice(reports: Sequence[Report], chapters: Iterable[Chapter]) -> None:
+    """Fail equations whose label is given in two files."""
+    files = Counter(label for label in {(r.file, r.label) for r in reports if r.label})
+    counts = Counter(label for _, label in files)
+    for chapter in chapters:
+        for display in chapter.displays:
+            if counts[display.label] > 1:
+                chapter.fail(display, "this label is given in two files")
+
+
+def problems(chapters: Iterable[Chapter]) -> list[str]:
+    """List what is wrong with a whole run, failed equations apart."""
+    reports = [r for c in chapters for r in c.reports]
+    skipped = sum(r.status == "skipped" for r in reports)
+    if skipped > SKIPPED_AT_MOST * len(reports):
+        return [f"{skipped} of {len(reports)} equations are skipped; at most {SKIPPED_AT_MOST:.0%} may be"]
+    return []

@@ -1,0 +1,344 @@
+r"""From the LaTeX of a display to a tree.
+
+The scanner knows every command by its whole name, so ``\cdots`` is never read
+as ``\cdot s``; what it does not know it refuses. The grammar is `latex.lark`.
+A world lends the scanner its names: ``W_{hh}`` is one symbol, ``h_t`` a symbol
+with an index, and ``f(`` a call only where the world has a function ``f``.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from lark import Lark, Token, Tree, UnexpectedInput, UnexpectedToken
+from lark.lexer import Lexer
+
+Node = Tree[Token]
+
+
+class EquationError(Exception):
+    """What is wrong with an equation, and the sub-expression it is wrong in."""
+
+    def __init__(self, message: str, node: Node | Token | None = None) -> None:
+        super().__init__(message)
+        self.node = node
+
+
+SKIPPED = re.compile(
+    r"(?:\s|~|%.*|\\[,;:! ]|\\(?:left|right|displaystyle|nonumber|limits"
+    r"|[bB]igg?[lrm]?|(?:begin|end)\{(?:aligned|align\*?|gathered|split)\})(?![a-zA-Z]))+"
+)
+STYLED = r"\\(?:hat|tilde|bar|overline|mathrm|operatorname|mathbf|mathbb|mathcal|boldsymbol|text)"
+TOKEN = re.compile(
+    rf"(?P<row>\\\\(?:\[\w+\])?)|(?P<env>\\(?:begin|end)\{{\w+\}})|(?P<text>\\text\s*\{{[^{{}}]*\}})"
+    rf"|(?P<styled>{STYLED}(?![a-zA-Z])\s*(?:\{{[^{{}}]*\}}|\\[a-zA-Z]+|\w))"
+    r"|(?P<command>\\[a-zA-Z]+|\\[{}|])|(?P<number>\d+(?:\.\d+)?)|(?P<letter>[a-zA-Z])"
+    r"|(?P<mark>:=|.)",
+    re.DOTALL,
+)
+MARKS = {
+    "=": "EQ", ":=": "_DEFINE", "<": "RELATION", ">": "RELATION", "+": "PLUS",
+    "-": "MINUS", "/": "SLASH", "_": "_SUB", "^": "_SUP", "{": "_LBRACE",
+    "}": "_RBRACE", "(": "_LPAREN", ")": "_RPAREN", "[": "_LBRACKET",
+    "]": "_RBRACKET", "&": "_AMP", "'": "PRIME", ",": "_SEP", ".": "_SEP",
+    ";": "_SEP", "|": "ABS", r"\|": "NORM",
+}  # fmt: skip
+COMMANDS = {
+    r"\frac": "_FRAC", r"\tfrac": "_FRAC", r"\dfrac": "_FRAC", r"\sqrt": "_SQRT",
+    r"\sum": "BIGOP", r"\prod": "BIGOP", r"\lim": "LIM", r"\to": "_TO",
+    r"\infty": "INFTY", r"\max": "EXTREME", r"\min": "EXTREME",
+    r"\sup": "EXTREME", r"\inf": "EXTREME", r"\partial": "D", r"\nabla": "_NABLA",
+    r"\top": "TOP", r"\odot": "ODOT", r"\cdot": "CDOT", r"\times": "CDOT",
+    r"\bmod": "MOD", r"\le": "RELATION", r"\leq": "RELATION", r"\ge": "RELATION",
+    r"\geq": "RELATION", r"\lt": "RELATION", r"\gt": "RELATION", r"\ne": "RELATION",
+    r"\neq": "RELATION", r"\in": "_IN", r"\{": "_LSET", r"\}": "_RSET",
+    r"\dots": "_DOTS", r"\ldots": "_DOTS", r"\cdots": "_DOTS", r"\quad": "_SEP",
+    r"\qquad": "_SEP", r"\lVert": "_LNORM", r"\rVert": "_RNORM", r"\lvert": "_LABS",
+    r"\rvert": "_RABS", r"\lfloor": "_LFLOOR", r"\rfloor": "_RFLOOR",
+    r"\lceil": "_LCEIL", r"\rceil": "_RCEIL", r"\tanh": "FUNC", r"\exp": "FUNC",
+    r"\log": "FUNC", r"\ln": "FUNC", r"\cos": "FUNC", r"\sin": "FUNC", r"\|": "NORM",
+}  # fmt: skip
+GREEK = set(
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu"
+    " xi pi rho sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi"
+    " Pi Sigma Phi Psi Omega ell star ast".split()
+)
+ENVIRONMENTS = {
+    r"\begin{bmatrix}": "_MATRIX", r"\end{bmatrix}": "_ENDMATRIX",
+    r"\begin{pmatrix}": "_MATRIX", r"\end{pmatrix}": "_ENDMATRIX",
+    r"\begin{cases}": "_CASES", r"\end{cases}": "_ENDCASES",
+}  # fmt: skip
+WORDS = {
+    "_IF": {"if", "when", "where", "provided", "provided that"},
+    "_SEP": {"", "for", "for all", "and", "with", "for every", "at"},
+    "_OTHERWISE": {"otherwise", "else"},
+}
+#: Functions of every world, under the names that stand in `\operatorname{...}`.
+NAMED_FUNCTIONS = {"diag", "softmax", "tr", "vec", "sign", "tanh", "exp", "log", "relu"}
+
+
+def scan(text: str) -> Iterator[Token]:
+    """Cut LaTeX into tokens.
+
+    Parameters
+    ----------
+    text
+        The LaTeX of one display.
+
+    Yields
+    ------
+    Token
+        Punctuation, commands and single symbols, with their positions.
+
+    Raises
+    ------
+    EquationError
+        At a command or a word that has no meaning here.
+    """
+    at = 0
+    while at < len(text):
+        if blank := SKIPPED.match(text, at):
+            at = blank.end()
+            continue
+        found = TOKEN.match(text, at)
+        assert found
+        yield make(kind_of(found), found.group(), at)
+        at = found.end()
+
+
+def make(kind: str, value: str, at: int, end: int | None = None) -> Token:
+    """Make a token that knows where it stands in its display."""
+    end = at + len(value) if end is None else end
+    return Token(kind, value, at, 1, at, 1, end, end)
+
+
+def kind_of(found: re.Match[str]) -> str:
+    """Name the kind of a piece of LaTeX."""
+    text = found.group()
+    match found.lastgroup:
+        case "row":
+            return "_NEWLINE"
+        case "number":
+            return "NUMBER"
+        case "letter":
+            return "NAME"
+        case "mark" if text in MARKS:
+            return MARKS[text]
+        case "env" if text in ENVIRONMENTS:
+            return ENVIRONMENTS[text]
+        case "command" if text in COMMANDS:
+            return COMMANDS[text]
+        case "command" if text[1:] in GREEK:
+            return "NAME"
+        case "text":
+            return kind_of_words(text)
+        case "styled":
+            return kind_of_styled(text)
+    raise EquationError(f"the checker does not know `{text}`", make("NAME", text, found.start()))
+
+
+def kind_of_words(text: str) -> str:
+    r"""Name what ``\text{...}`` stands for: a function, a condition or a pause."""
+    words = " ".join(text[text.index("{") + 1 : -1].split()).rstrip(":.,;").lower()
+    kinds = [kind for kind, known in WORDS.items() if words in known]
+    if words in NAMED_FUNCTIONS:
+        return "FUNC"
+    return kinds[0] if kinds else "NAME"
+
+
+def kind_of_styled(text: str) -> str:
+    r"""Name what ``\mathrm{...}`` and the like stand for."""
+    inside = plain_name(text)
+    if text.startswith((r"\mathrm", r"\operatorname")):
+        if inside == "d":
+            return "D"
+        if inside in NAMED_FUNCTIONS:
+            return "FUNC"
+        if inside in {"max", "min"}:
+            return "EXTREME"
+    return "EXPECT" if inside in {"E", "Var"} and text[:8] != r"\mathbf{" else "NAME"
+
+
+def plain_name(text: str) -> str:
+    r"""Strip the style: ``\operatorname{diag}`` becomes ``diag``."""
+    return re.sub(r"^\\[a-zA-Z]+\s*", "", text).strip("{} ") or text
+
+
+def canonical(text: str) -> str:
+    r"""Write a symbol one way: ``\hat y`` and ``\hat{y}`` are the same name."""
+    styled = re.fullmatch(rf"({STYLED})\s*\{{?\s*(.*?)\s*\}}?", text, re.DOTALL)
+    return f"{styled[1]}{{{styled[2]}}}" if styled else text
+
+
+def unbraced(tokens: Iterable[Token]) -> list[Token]:
+    r"""Read ``h_{t}`` as ``h_t`` and the ``23`` of ``x^23`` digit by digit."""
+    tokens, out = list(tokens), []
+    while tokens:
+        token = tokens.pop(0)
+        script = bool(out) and out[-1].type in {"_SUB", "_SUP"}
+        if script and token.type == "_LBRACE" and [t.type for t in tokens[1:2]] == ["_RBRACE"]:
+            inner, closing = tokens.pop(0), tokens.pop(0)
+            out.append(make(inner.type, inner.value, start(token), end(closing)))
+        elif script and token.type == "NUMBER" and len(token) > 1:
+            out.append(make("NUMBER", token[0], start(token)))
+            tokens.insert(0, make("NUMBER", token[1:], start(token) + 1))
+        else:
+            out.append(token)
+    return out
+
+
+def start(node: Node | Token) -> int:
+    """Where a node begins in its display."""
+    at = node.start_pos if isinstance(node, Token) else node.meta.start_pos
+    return at or 0
+
+
+def end(node: Node | Token) -> int:
+    """Where a node ends in its display."""
+    at = node.end_pos if isinstance(node, Token) else node.meta.end_pos
+    return at or 0
+
+
+@cache
+def spelling(name: str) -> tuple[str, ...]:
+    """Spell a name of a world as the sequence of its tokens."""
+    return tuple(canonical(token) for token in unbraced(scan(name)))
+
+
+def merged(tokens: list[Token], names: Sequence[str]) -> Iterator[Token]:
+    """Join the tokens that together are one name of the world, longest first."""
+    spelled = sorted(((spelling(n), n) for n in names), key=lambda s: -len(s[0]))
+    values, at = [canonical(token) for token in tokens], 0
+    while at < len(tokens):
+        for parts, name in spelled:
+            if tuple(values[at : at + len(parts)]) == parts:
+                last = tokens[at + len(parts) - 1]
+                yield make("NAME", name, start(tokens[at]), end(last))
+                at += len(parts)
+                break
+        else:
+            token = tokens[at]
+            yield make(token.type, values[at], start(token), end(token))
+            at += 1
+
+
+def settled(tokens: list[Token], functions: Iterable[str]) -> Iterator[Token]:
+    """Decide what needs its neighbours: calls, bars, line breaks, semicolons."""
+    bars, closers, grids = {"ABS": 0, "NORM": 0}, [""], 0
+    for i, token in enumerate(tokens):
+        kind, following = token.type, tokens[i + 1].type if i + 1 < len(tokens) else ""
+        grids += (kind in {"_MATRIX", "_CASES"}) - (kind in {"_ENDMATRIX", "_ENDCASES"})
+        if kind in {"_LPAREN", "_LBRACKET", "_RPAREN", "_RBRACKET"}:
+            closers.append(kind) if kind[1] == "L" else closers[1:] and closers.pop()
+        if kind == "_AMP" and not grids:
+            continue
+        if kind in bars:
+            bars[kind] += 1
+            kind = f"_{'LR'[(bars[kind] + 1) % 2]}{kind}"
+        elif token == ";" and closers[-1]:
+            kind = "_SEMICOLON"
+        elif kind == "NAME" and token in functions and following in {"_LPAREN", "PRIME"}:
+            kind = "FUNC"
+        yield make(kind, token.value, start(token), end(token))
+
+
+CONTINUES = {"EQ", "RELATION", "PLUS", "MINUS", "CDOT", "ODOT", "_DEFINE"}
+
+
+def joined(tokens: Iterable[Token]) -> list[Token]:
+    """Drop empty separators, and the line breaks inside a statement."""
+    out: list[Token] = []
+    for token in tokens:
+        pause = token.type in {"_SEP", "_NEWLINE"}
+        if token.type in {"_DOTS", "_NEWLINE", "_OTHERWISE", "_IF", *CONTINUES} or token.type.startswith("_END"):
+            line = bool(out) and token.type in CONTINUES and "_NEWLINE" in trailing(out)
+            while out and (out[-1].type == "_SEP" or (line and out[-1].type == "_NEWLINE")):
+                out.pop()
+        after = out[-1].type if out else "_SEP"
+        if pause and after in {"_SEP", "_NEWLINE", "_DOTS", "_AMP", "_IF"}:
+            continue
+        out.append(token)
+    while out and out[-1].type in {"_SEP", "_NEWLINE"}:
+        out.pop()
+    return restored_conditions(out)
+
+
+def trailing(tokens: list[Token]) -> set[str]:
+    """Kinds of the separators at the end of what was read."""
+    kinds: set[str] = set()
+    for token in reversed(tokens):
+        if token.type not in {"_SEP", "_NEWLINE"}:
+            break
+        kinds.add(token.type)
+    return kinds
+
+
+def restored_conditions(tokens: list[Token]) -> list[Token]:
+    """Put the separator back before a condition that follows a claim."""
+    out: list[Token] = []
+    for token in tokens:
+        if token.type == "_IF" and out and out[-1].type not in {"_NEWLINE", "_AMP", "_CASES"}:
+            out.append(make("_SEP", "", start(token)))
+        if out and out[-1].type == "_NEWLINE" and token.type.startswith("_END"):
+            out.pop()
+        out.append(token)
+    return out
+
+
+class Tokens(Lexer):
+    """Hands ready-made tokens to the parser."""
+
+    def __init__(self, lexer_conf: Any) -> None:
+        pass
+
+    def lex(self, lexer_state: Any, parser_state: Any = None) -> Iterator[Token]:
+        """Pass the tokens on."""
+        return iter(lexer_state)
+
+
+@cache
+def grammar() -> Lark:
+    """Build the parser, once."""
+    text = files(__package__).joinpath("latex.lark").read_text("utf-8")
+    return Lark(text, parser="lalr", lexer=Tokens, propagate_positions=True)
+
+
+def parse(text: str, names: Sequence[str] = (), functions: Iterable[str] = ()) -> Node:
+    """Parse one display.
+
+    Parameters
+    ----------
+    text
+        Its LaTeX.
+    names
+        The world's names of more than one token, such as ``W_{hh}``.
+    functions
+        The world's functions, such as ``f``.
+
+    Returns
+    -------
+    Tree
+        Rows of statements; nodes carry their positions in `text`.
+
+    Raises
+    ------
+    EquationError
+        Where the display is not in the language of `latex.lark`.
+    """
+    tokens = joined(settled(list(merged(unbraced(scan(text)), names)), set(functions)))
+    try:
+        return grammar().parse(tokens)  # type: ignore[arg-type]
+    except UnexpectedToken as error:
+        raise EquationError(explained(error, text), error.token) from None
+    except UnexpectedInput as error:
+        raise EquationError(f"cannot be read: {error}") from None
+
+
+def explained(error: UnexpectedToken, text: str) -> str:
+    """Say in words where the parser stopped."""
+    if error.token.type == "$END":
+        return "the display ends in the middle of an expression"
+    before = text[: start(error.token)].rstrip()[-24:]
+    return f"cannot be read at `{error.token}`, after `{before}`"

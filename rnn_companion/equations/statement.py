@@ -1,0 +1,242 @@
+r"""Sort the statements of a display into claims, definitions and conditions.
+
+``=`` always claims, ``:=`` always defines. A statement about nothing but
+indices and sizes is a side condition of the claims on its line; a line of
+conditions alone is one for the whole display. ``\text{if}`` before a statement
+about values makes it a hypothesis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lark import Tree
+
+from .chapter import Display
+from .latex import EquationError, Node, parse
+from .meaning import Definition, bound_index, links, symbols
+from .worlds import World, find_world
+
+RANGES = {"series", "members", "listed"}
+WHOLE = {"symbol", "number", "plus", "minus", "times", "over", "group", "chain", "relation"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Two sides, how they are said to compare, and when."""
+
+    left: Node
+    relation: str
+    right: Node
+    free: tuple[str, ...]
+    conditions: tuple[Node, ...]
+    given: tuple[Node, ...]
+
+    @property
+    def names(self) -> set[str]:
+        """The symbols that stand in it."""
+        return symbols(self.left) | symbols(self.right) | set().union(*map(symbols, self.given))
+
+
+@dataclass
+class Equation:
+    """A display, understood in its world."""
+
+    display: Display
+    world: World
+    tree: Node
+    claims: list[Claim] = field(default_factory=list)
+    definitions: list[Definition] = field(default_factory=list)
+
+    def add(self, node: Node, conditions: Sequence[Node], given: Sequence[Node]) -> None:
+        """Add a claim or a definition, with the conditions that concern it."""
+        if node.data == "definition":
+            self.definitions.append(self.define(*node.children, conditions))
+            return
+        for left, relation, right in links(node):
+            free = self.free(left) | self.free(right) | set().union(*map(self.free, given))
+            mine = self.concerning(conditions, free)
+            names = tuple(sorted(free | self.letters(mine)))
+            self.claims.append(Claim(left, relation, right, names, mine, tuple(given)))
+
+    def define(self, head: Node, body: Node, conditions: Sequence[Node]) -> Definition:
+        """Read ``J_t := ...``."""
+        name, parameters = header(head)
+        tape = self.world.draws[0]
+        if tape.arity(name) or name in tape.functions or name in tape.sizes:
+            raise EquationError(f"{name} is known to the world; a claim is written with =", head)
+        loose = self.free(body) - set(parameters)
+        if loose or name in symbols(body):
+            what = ", ".join(sorted(loose)) or name
+            raise EquationError(f"{what} is not given by the left side", body)
+        mine = self.concerning(conditions, parameters)
+        display = self.display
+        return Definition(name, parameters, body, display.latex, display.label, display.line, mine)
+
+    @property
+    def names(self) -> set[str]:
+        """The symbols that stand in it."""
+        return symbols(self.tree)
+
+    def free(self, node: Node) -> set[str]:
+        """Collect the indices of an expression that nothing in it binds."""
+        return free_indices(node, self.world.indices)
+
+    def letters(self, nodes: Iterable[Node]) -> set[str]:
+        """Collect the indices in conditions."""
+        return set().union(*map(symbols, nodes)) & self.world.indices
+
+    def concerning(self, conditions: Iterable[Node], free: Iterable[str]) -> tuple[Node, ...]:
+        """Keep the conditions about these indices."""
+        return tuple(c for c in conditions if self.letters([c]) & set(free))
+
+
+def understand(display: Display, known: Mapping[str, Definition]) -> Equation:
+    """Parse a display.
+
+    Parameters
+    ----------
+    display
+        A labelled display of a chapter.
+    known
+        What has been defined before it, in the same world.
+
+    Returns
+    -------
+    Equation
+        Its claims and definitions.
+
+    Raises
+    ------
+    EquationError
+        If it is not understood, or claims nothing.
+    """
+    world = find_world(display.world)
+    names = [*world.names, *(name for name in known if len(name) > 1)]
+    tree = parse(display.latex, names, world.draws[0].functions)
+    equation = Equation(display, world, tree)
+    rows = [Row(row, world) for row in tree.children if isinstance(row, Tree)]
+    everywhere = [c for row in rows if not row.claims for c in row.conditions]
+    for row in rows:
+        for node in row.claims:
+            equation.add(node, [*row.conditions, *everywhere], row.given)
+        if unused := equation.letters(row.conditions) - used_in(equation, rows):
+            raise EquationError(f"a range is stated for {', '.join(sorted(unused))}, which is not used")
+    if not (equation.claims or equation.definitions):
+        raise EquationError("claims nothing; mark it <!-- eqcheck: prose --> if it is not to be checked")
+    return equation
+
+
+def used_in(equation: Equation, rows: Iterable[Row]) -> set[str]:
+    """Collect the free indices of all claims and definitions of a display."""
+    nodes = [node for row in rows for node in (*row.claims, *row.given)]
+    parts = [part for node in nodes for part in node.children if isinstance(part, Tree)]
+    return set().union(*map(equation.free, parts))
+
+
+class Row:
+    """The statements of one line of a display."""
+
+    def __init__(self, row: Node, world: World) -> None:
+        self.claims: list[Node] = []
+        self.conditions: list[Node] = []
+        self.given: list[Node] = []
+        self.world = world
+        waiting: list[str] = []
+        for item in row.children:
+            assert isinstance(item, Tree)
+            waiting = self.sort(item, waiting)
+        if waiting:
+            raise EquationError(f"{', '.join(waiting)} stands alone and says nothing", row)
+
+    def sort(self, item: Node, waiting: list[str]) -> list[str]:
+        """File a statement; return the indices that still wait for their range."""
+        node = item.children[0] if item.data == "given" else item
+        assert isinstance(node, Tree)
+        if node.data == "bare":
+            return [*waiting, self.index(node)]
+        if self.is_condition(node, self.world):
+            self.conditions += spread(node, waiting)
+            return []
+        if item.data == "given" and node.data == "chain":
+            self.given.append(node)
+        elif item.data == "given":
+            raise EquationError("a condition does not define", node)
+        else:
+            self.claims.append(node)
+        return waiting
+
+    def index(self, bare: Node) -> str:
+        """Read the ``i`` of ``i, j = 1, \\dots, q``."""
+        names = symbols(bare)
+        if bare.children[0].data != "symbol" or not names <= self.world.indices:  # type: ignore[union-attr]
+            raise EquationError("stands alone and says nothing", bare)
+        return names.pop()
+
+    @staticmethod
+    def is_condition(node: Node, world: World) -> bool:
+        """Tell a condition from a claim: it holds nothing but indices and sizes."""
+        if node.data in RANGES:
+            return True
+        names, indices = symbols(node), world.indices
+        sizes = set(world.draws[0].sizes)
+        plain = all(s.data in WHOLE for s in node.iter_subtrees())
+        return bool(names & indices) and names <= indices | sizes and plain
+
+
+def spread(node: Node, waiting: Sequence[str]) -> list[Node]:
+    """Give the range of ``j`` in ``i, j = 1, \\dots, q`` to ``i`` as well."""
+    if waiting and node.data not in RANGES:
+        raise EquationError(f"{', '.join(waiting)} has no range", node)
+    if node.data not in RANGES:
+        return [node]
+    first, *rest = node.children
+    assert isinstance(first, Tree)
+    if first.data != "symbol":
+        raise EquationError("a range is stated for one index", node)
+    if node.data == "series" and (len(rest) != 3 or str(rest[0].children[0]) != "="):  # type: ignore[union-attr]
+        raise EquationError(r"a range is written t = 1, \dots, T", node)
+    (token,) = first.children
+    others = [Tree("symbol", [token.update(value=n)], first.meta) for n in waiting]  # type: ignore[union-attr]
+    return [Tree(node.data, [index, *rest], node.meta) for index in (first, *others)]
+
+
+def header(head: Node) -> tuple[str, tuple[str, ...]]:
+    """Read the left side of a definition: a new symbol and its indices."""
+    parameters: list[str] = []
+    if head.data == "subscript":
+        head, script = head.children  # type: ignore[assignment]
+        for part in script.children:  # type: ignore[union-attr]
+            if isinstance(part, Tree) and part.data != "symbol":
+                raise EquationError("a definition has plain indices on its left", part)
+            parameters.append(str(part.children[0]) if isinstance(part, Tree) else str(part))
+    if head.data != "symbol":
+        raise EquationError("only a new symbol can be defined", head)
+    return str(head.children[0]), tuple(parameters)
+
+
+def free_indices(node: Node, letters: set[str], bound: frozenset[str] = frozenset()) -> set[str]:
+    """Collect the indices that no sum, product, maximum or limit binds."""
+    if node.data in {"symbol", "one"}:
+        return {str(node.children[0])} & (letters - bound)
+    children = [c for c in node.children if isinstance(c, Tree)]
+    if node.data in {"subscript", "superscript"} and is_symbol(node):
+        children = list(scripts(node))
+    if node.data in {"bigop", "extreme", "limit"}:
+        bound |= {bound_index(children[0])}
+    return set().union(*(free_indices(c, letters, bound) for c in children))
+
+
+def is_symbol(node: Node) -> bool:
+    """Tell a symbol with scripts from an expression with scripts."""
+    while node.data in {"subscript", "superscript"}:
+        node = node.children[0]  # type: ignore[assignment]
+    return node.data == "symbol"
+
+
+def scripts(node: Node) -> Iterator[Node]:
+    """Walk over all scripts of a symbol."""
+    while node.data in {"subscript", "superscript"}:
+        node, script = node.children  # type: ignore[assignment]
+        yield script  # type: ignore[misc]

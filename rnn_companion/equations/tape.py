@@ -1,0 +1,230 @@
+"""The values a world gives its symbols, and their two kinds of derivative.
+
+A tape holds one random draw of a world. Columns are stored as ``(n, 1)``, rows
+as ``(1, n)``, scalars as ``()``; everything is float64 and part of one autograd
+graph, so a total derivative is autograd's own. The direct derivative of a
+symbol differentiates the one function that makes it from its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .latex import EquationError
+
+Indices = tuple[int, ...]
+Key = tuple[str, Indices, Indices]
+Rule = Callable[..., Tensor]
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to make a symbol: a function of other symbols."""
+
+    rule: Rule
+    arguments: tuple[Key, ...]
+
+
+@dataclass
+class Tape:
+    """One draw of a world.
+
+    Parameters
+    ----------
+    sizes
+        The sizes of this draw, such as ``{"d": 3, "h": 4, "T": 5}``.
+    seed
+        Seed of the draw's own generator.
+    tight
+        Whether the draw should make the world's inequalities equalities.
+    chosen
+        Outcomes of the random symbols, by position; see `chance`.
+    """
+
+    sizes: Mapping[str, int]
+    seed: int = 0
+    tight: bool = False
+    chosen: tuple[int, ...] = ()
+    values: dict[Key, Tensor] = field(default_factory=dict)
+    forms: dict[Key, list[Form]] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    functions: dict[str, Rule] = field(default_factory=dict)
+    probabilities: list[Sequence[float]] = field(default_factory=list)
+    outcomes: list[tuple[float, Tape]] = field(default_factory=list)
+    scrambled: bool = False
+    _keys: dict[int, Key] = field(default_factory=dict)
+    _memory: dict[Any, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(self.seed)
+
+    # What a world writes ------------------------------------------------------
+
+    def normal(self, *shape: int, scale: float = 1.0) -> Tensor:
+        """Draw standard normal numbers of this shape, in float64."""
+        return scale * torch.randn(shape, generator=self.generator, dtype=torch.float64)
+
+    def leaf(self, name: str, value: Tensor, *at: int, layer: int | None = None) -> Tensor:
+        """Name a value that nothing else on the tape makes.
+
+        Parameters
+        ----------
+        name
+            The symbol, as the chapter writes it: ``x``, ``W_{hh}``.
+        value
+            Its value: a scalar, column, row or matrix.
+        at
+            Its subscripts: ``tape.leaf("x", value, t)`` is :math:`x_t`.
+        layer
+            Its superscript in brackets, if it has one.
+
+        Returns
+        -------
+        Tensor
+            The value, on the tape.
+        """
+        value = value.detach().to(torch.float64).requires_grad_()
+        return self.put(name, value, *at, layer=layer)
+
+    def put(
+        self, name: str, value: Tensor, *at: int, layer: int | None = None, source: str = ""
+    ) -> Tensor:
+        """Name a value as it is; `source` says where it comes from."""
+        key = (name, at, () if layer is None else (layer,))
+        value = value.to(torch.float64)
+        self.values[key] = value
+        self._keys[id(value)] = key
+        if source:
+            self.sources[name] = source
+        return value
+
+    def step(
+        self, name: str, rule: Rule, arguments: Sequence[Tensor], *at: int, layer: int | None = None
+    ) -> Tensor:
+        """Name the value of a function of other symbols: its direct arguments."""
+        value = self.put(name, rule(*arguments), *at, layer=layer)
+        self.also(value, rule, arguments)
+        return value
+
+    def also(self, value: Tensor, rule: Rule, arguments: Sequence[Tensor]) -> None:
+        """Give a symbol a further form, equal to the first in value."""
+        same(value, rule(*arguments))
+        form = Form(rule, tuple(self._keys[id(a)] for a in arguments))
+        self.forms.setdefault(self._keys[id(value)], []).append(form)
+
+    def confirm(self, value: Tensor, reference: Tensor, source: str) -> None:
+        """Hold a symbol against the reference that it is to be checked by."""
+        same(value, reference)
+        self.sources[self._keys[id(value)][0]] = source
+
+    def gradient(self, name: str, of: Tensor, by: Tensor, *at: int) -> Tensor:
+        """Name autograd's gradient of a scalar; it has the shape of `by`."""
+        (value,) = torch.autograd.grad(of, by, retain_graph=True)
+        return self.put(name, value, *at, source="autograd")
+
+    def chance(self, values: Sequence[Tensor], probabilities: Sequence[float]) -> Tensor:
+        """Draw from finitely many values; expectations run over all of them."""
+        turn = len(self.probabilities)
+        self.probabilities.append(probabilities)
+        return values[self.chosen[turn] if turn < len(self.chosen) else 0]
+
+    # What the checker reads ---------------------------------------------------
+
+    def arity(self, name: str) -> tuple[int, int] | None:
+        """Count the subscripts and superscripts of a symbol, if it is known."""
+        return next(((len(a), len(b)) for n, a, b in self.values if n == name), None)
+
+    def get(self, key: Key) -> Tensor:
+        """Look a symbol up; what does not exist is an error that says what does."""
+        if key not in self.values:
+            known = [sub + sup for name, sub, sup in self.values if name == key[0]]
+            spans = [f"{min(axis)} to {max(axis)}" for axis in zip(*known, strict=True)]
+            raise EquationError(f"{shown(key)} does not exist: its indices run {', '.join(spans)}")
+        if any(not torch.equal(self.values[key], o.values[key]) for _, o in self.outcomes):
+            raise EquationError(f"{shown(key)} is random: it belongs inside an expectation")
+        if self.scrambled:
+            return self.noise(("value", key), self.values[key].shape)
+        return self.values[key]
+
+    def noise(self, what: Any, shape: Sequence[int]) -> Tensor:
+        """Return numbers that mean nothing, the same each time for the same thing."""
+        if what not in self._memory:
+            uniform = torch.rand(tuple(shape), generator=self.generator, dtype=torch.float64)
+            self._memory[what] = uniform + 0.1
+        return self._memory[what]
+
+    def total(self, value: Tensor, by: Key, memo: Key | None = None) -> Tensor:
+        """Differentiate along every path; the shape is that of value, then of `by`."""
+        known = ("total", memo, by)
+        if memo is None or known not in self._memory:
+            self._memory[known] = jacobian(value, self.values[by])
+        return self._memory[known]
+
+    def direct(self, of: Key, by: Key) -> Tensor:
+        """Differentiate the function that makes `of` by its own argument `by`."""
+        forms = [form for form in self.forms.get(of, []) if by in form.arguments]
+        if not forms:
+            raise EquationError(self.no_argument(of, by))
+        known = ("direct", of, by)
+        if known not in self._memory:
+            inputs = {a: self.values[a].detach().requires_grad_() for a in forms[0].arguments}
+            made = forms[0].rule(*(inputs[a] for a in forms[0].arguments))
+            self._memory[known] = jacobian(made, inputs[by])
+        return self._memory[known]
+
+    def no_argument(self, of: Key, by: Key) -> str:
+        """Say which arguments there are."""
+        forms = [", ".join(map(shown, form.arguments)) for form in self.forms.get(of, [])]
+        return (
+            rf"{shown(by)} is no direct argument of {shown(of)}, which is a function of "
+            rf"({') or of ('.join(forms) or 'nothing'}); the total derivative is written \mathrm{{d}}"
+        )
+
+
+def jacobian(of: Tensor, by: Tensor) -> Tensor:
+    """Differentiate every number of `of` by every number of `by`."""
+    if not of.requires_grad:
+        return of.new_zeros(*of.shape, *by.shape)
+    numbers = of.reshape(-1)
+    rows = [
+        torch.autograd.grad(n, by, retain_graph=True, allow_unused=True, materialize_grads=True)[0]
+        for n in numbers
+    ]
+    return torch.stack(rows).reshape((*of.shape, *by.shape))
+
+
+def same(value: Tensor, reference: Tensor) -> None:
+    """Refuse a world that differs from its reference."""
+    if value.shape != reference.shape or not torch.allclose(value, reference, 1e-10, 1e-12):
+        raise AssertionError("the world's value differs from its reference")
+
+
+def shown(key: Key) -> str:
+    """Write a symbol with its indices."""
+    name, at, layer = key
+    below = f"_{{{','.join(map(str, at))}}}" if at else ""
+    return name + below + (f"^{{({layer[0]})}}" if layer else "")
+
+
+def unfold(tape: Tape, build: Callable[[Tape], None]) -> Tape:
+    """Add to a tape with random symbols the tapes of all its outcomes."""
+    ways = [range(len(p)) for p in tape.probabilities]
+    for chosen in product(*ways) if ways else ():
+        outcome = Tape(tape.sizes, tape.seed, tape.tight, chosen)
+        build(outcome)
+        weight = 1.0
+        for turn, choice in enumerate(chosen):
+            weight *= tape.probabilities[turn][choice]
+        tape.outcomes.append((weight, outcome))
+    return tape
+
+
+def names_of(tapes: Iterator[Tape]) -> set[str]:
+    """Collect the symbols of several tapes."""
+    return {name for tape in tapes for name, _, _ in tape.values}
