@@ -1,0 +1,408 @@
+"""Jacobian products against autograd, bounds on random matrices, clipping."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.autograd.functional import jacobian
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from rnn_companion import Experiment, Prices
+from rnn_companion import gradients as gr
+from rnn_companion.memory import encode, palindromes
+
+KINDS = ("rnn", "lstm", "gru")
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def assert_close(found: Tensor, expected: Tensor, tolerance: float = 1e-12) -> None:
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+# Jacobian products
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    cell=st.sampled_from(KINDS),
+    h=st.integers(1, 6),
+    T=st.integers(1, 25),
+    radius=st.floats(0, 1.6),
+    scale=st.floats(0, 2),
+    bias=st.sampled_from([0.0, 1.0]),
+    seed=st.integers(0, 2**31),
+)
+def test_products_and_vector_jacobian_products_agree(
+    cell: str, h: int, T: int, radius: float, scale: float, bias: float, seed: int
+) -> None:
+    """Equation eq-grad-product, for every cell and every lag."""
+    drive = gr.Drive(
+        cell=cell,
+        hidden_size=h,
+        length=T,
+        radius=radius,
+        input_scale=scale,
+        forget_bias=bias,
+        seed=seed,
+    )
+    forward = gr.products(gr.jacobians(*drive.make()))
+    backward = gr.products_by_vjp(*drive.make())
+    assert forward.shape == backward.shape == (T + 1, *forward.shape[1:])
+    largest = max(1.0, float(backward.abs().max()))
+    assert_close(forward / largest, backward / largest, 1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_states_are_torchs(kind: str) -> None:
+    """The same cell, run by torch as a whole layer."""
+    cell, X = gr.Drive(cell=kind, hidden_size=5, length=9, forget_bias=1.0).make()
+    module = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[kind]
+    layer = module(5, 5, dtype=torch.float64)
+    for name, parameter in cell.named_parameters():
+        layer.get_parameter(f"{name}_l0").data.copy_(parameter.data)
+    H, _ = layer(X)
+    assert_close(gr.states(cell, X)[1:, :5], H)
+    again = gr.cell_of(layer)
+    assert type(again) is type(cell)
+    assert_close(gr.states(again, X), gr.states(cell, X))
+
+
+def test_the_jacobian_of_a_tanh_step_is_autograds() -> None:
+    """Equation eq-grad-jacobian."""
+    cell, X = gr.Drive(hidden_size=4, length=6).make()
+    S = gr.states(cell, X).detach()
+    for t, J_t in enumerate(gr.jacobians(cell, X)):
+        expected = jacobian(lambda s, t=t: cell(X[t], s), S[t])
+        assert_close(J_t, expected)
+
+
+def test_the_highest_index_stands_leftmost() -> None:
+    J = random(4, 3, 3)
+    found = gr.products(J)
+    assert_close(found[0], torch.eye(3, dtype=torch.float64))
+    assert_close(found[4], J[3] @ J[2] @ J[1] @ J[0])
+    assert_close(found[2], J[3] @ J[2])
+    assert not torch.allclose(found[4], J[0] @ J[1] @ J[2] @ J[3])
+
+
+def test_a_chosen_lag_is_counted_back_from_the_end() -> None:
+    J = random(5, 3, 3)
+    found = gr.norm_against_lag(J, [2, 0])
+    assert_close(found[0], torch.linalg.svdvals(J[4] @ J[3])[0])
+    assert_close(found[1], torch.ones((), dtype=torch.float64))
+    assert_close(gr.norm_against_lag(J)[[2, 0]], found)
+
+
+class Calls(TorchDispatchMode):
+    """Counts the operations that torch is asked for."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("cell", KINDS)
+@pytest.mark.parametrize(
+    "measure", [lambda cell, X: gr.products(gr.jacobians(cell, X)), gr.products_by_vjp]
+)
+def test_cost_is_linear_in_length(
+    measure: Callable[[gr.Cell, Tensor], Tensor], cell: str
+) -> None:
+    """Counted, not timed: operations, each of one size, lie on a straight line."""
+
+    def cost(T: int) -> int:
+        arguments = gr.Drive(cell=cell, hidden_size=4, length=T).make()
+        with Calls() as calls:  # type: ignore[no-untyped-call]
+            measure(*arguments)
+        return int(calls.count)
+
+    a, b, c = cost(20), cost(40), cost(60)
+    assert c - b == b - a > 0
+    assert b < 2.2 * a
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    start=st.sampled_from(gr.STARTS),
+    h=st.integers(1, 8),
+    T=st.integers(1, 20),
+    radius=st.floats(0, 2),
+    scale=st.floats(0, 2),
+    seed=st.integers(0, 2**31),
+)
+def test_the_bound_holds_at_every_lag(
+    start: str, h: int, T: int, radius: float, scale: float, seed: int
+) -> None:
+    """Equation eq-grad-bound, with gamma the largest slope that occurred."""
+    drive = gr.Drive(
+        hidden_size=h,
+        length=T,
+        radius=radius,
+        input_scale=scale,
+        start=start,
+        seed=seed,
+    )
+    cell, X = drive.make()
+    gamma = float((1 - gr.states(cell, X).detach()[1:] ** 2).max())
+    sigma = gr.spectral_norm(cell.weight_hh.detach())
+    assert gamma <= 1
+    norms = drive.norms()
+    bound = (gamma * sigma) ** torch.arange(T + 1, dtype=torch.float64)
+    assert (norms <= bound * (1 + 1e-9) + 1e-300).all()
+
+
+@settings(deadline=None, max_examples=100)
+@given(n=st.integers(1, 7), power=st.integers(1, 12), seed=st.integers(0, 2**31))
+def test_powers_lie_between_radius_and_norm(n: int, power: int, seed: int) -> None:
+    """Equations eq-grad-powers: rho^n <= |W^n| <= sigma^n on random matrices."""
+    W = random(n, n, seed=seed)
+    norm = gr.spectral_norm(torch.linalg.matrix_power(W, power))
+    slack = 1 + 1e-9
+    assert gr.spectral_radius(W) ** power <= norm * slack
+    assert norm <= gr.spectral_norm(W) ** power * slack
+
+
+def test_radius_and_norm_are_numpys() -> None:
+    W = random(6, 6)
+    assert math.isclose(
+        gr.spectral_radius(W), np.abs(np.linalg.eigvals(W.numpy())).max()
+    )
+    assert math.isclose(gr.spectral_norm(W), np.linalg.norm(W.numpy(), 2))
+
+
+def test_the_bound_is_attained() -> None:
+    """Orthogonal weights and no input: every slope is one, every norm is one."""
+    norms = gr.Drive(start="orthogonal", input_scale=0.0, length=200).norms()
+    assert_close(norms, torch.ones(201, dtype=torch.float64), 1e-10)
+
+
+def test_without_inputs_the_cell_is_linear() -> None:
+    """Equation eq-grad-linear: at the state zero the Jacobians are W_hh."""
+    drive = gr.Drive(hidden_size=6, length=10, input_scale=0.0, radius=1.3)
+    cell, X = drive.make()
+    power = torch.linalg.matrix_power(cell.weight_hh.detach(), 10)
+    assert_close(gr.products(gr.jacobians(cell, X))[-1], power)
+
+
+@pytest.mark.parametrize("start", gr.STARTS)
+def test_a_start_has_the_radius_asked_for(start: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    W = gr.starting_matrix(start, 7, 0.8, generator)
+    assert math.isclose(gr.spectral_radius(W), 0.8, rel_tol=1e-12)
+    if start != "gaussian":
+        assert_close(W.T @ W, 0.64 * torch.eye(7, dtype=torch.float64))
+
+
+def test_a_forget_bias_of_one_opens_the_forget_gate_alone() -> None:
+    shut, _ = gr.Drive(cell="lstm", hidden_size=3).make()
+    ajar, _ = gr.Drive(cell="lstm", hidden_size=3, forget_bias=1.0).make()
+    difference = (ajar.bias_ih + ajar.bias_hh - shut.bias_ih - shut.bias_hh).detach()
+    expected = torch.tensor([0.0] * 3 + [1.0] * 3 + [0.0] * 6, dtype=torch.float64)
+    assert_close(difference, expected)
+
+
+# Remedies
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    threshold=st.floats(1e-3, 1e3),
+    scale=st.floats(1e-3, 1e4),
+    seed=st.integers(0, 2**31),
+)
+def test_clip_is_torchs(threshold: float, scale: float, seed: int) -> None:
+    """Equation eq-grad-clip; torch's 1e-6 below the fraction is taken back."""
+    gradients = [scale * random(3, 2, seed=seed), scale * random(4, seed=seed + 1)]
+    norm = float(gr.total_norm(gradients))
+    assume(abs(norm - threshold) > 1e-4 * threshold)
+    parameters = [nn.Parameter(torch.zeros_like(g)) for g in gradients]
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient.clone()
+    nn.utils.clip_grad_norm_(parameters, threshold)
+    exact = (norm + 1e-6) / norm if norm > threshold else 1.0
+    for found, parameter in zip(gr.clip(gradients, threshold), parameters, strict=True):
+        assert parameter.grad is not None
+        torch.testing.assert_close(found, exact * parameter.grad, rtol=1e-9, atol=0)
+
+
+def test_clip_keeps_the_direction_and_small_gradients() -> None:
+    gradients = [random(3, 3), random(2, seed=1)]
+    whole = torch.cat([g.flatten() for g in gradients])
+    short = torch.cat([g.flatten() for g in gr.clip(gradients, 0.1)])
+    assert math.isclose(float(short.norm()), 0.1, rel_tol=1e-12)
+    cosine = float(short @ whole / short.norm() / whole.norm())
+    assert math.isclose(cosine, 1, rel_tol=1e-12)
+    for found, expected in zip(gr.clip(gradients, 1e6), gradients, strict=True):
+        assert_close(found, expected)
+    assert_close(gr.clip([torch.zeros(3)], 1.0)[0], torch.zeros(3))
+
+
+def test_forcing_cuts_the_paths_that_it_names() -> None:
+    """Equation eq-grad-free, by autograd through the output that comes back."""
+    W_xh, W_hh, W_hq = random(4, 2), random(4, 4, seed=1), random(2, 4, seed=2)
+    clamped = torch.tensor([True, False, False, True])
+    targets, h_prev = random(4, seed=3), random(4, seed=4)
+    matrices = gr.free_and_forced(W_xh, W_hh, W_hq, clamped)
+
+    def free(h: Tensor) -> Tensor:
+        return W_hh @ h + W_xh @ (W_hq @ h)
+
+    def inputs_forced(h: Tensor) -> Tensor:
+        return W_hh @ h + W_xh @ targets[:2]
+
+    def units_forced(h: Tensor) -> Tensor:
+        return W_hh @ torch.where(clamped, targets, h) + W_xh @ targets[:2]
+
+    for name, a in [
+        ("free", free),
+        ("inputs forced", inputs_forced),
+        ("units forced", units_forced),
+    ]:
+        assert_close(matrices[name], jacobian(a, h_prev))
+
+
+# Watching models train
+
+
+def steady_prices(days: int = 60) -> Prices:
+    import pandas as pd
+
+    close = 50 + np.sin(np.arange(days) / 3) + 0.1 * np.arange(days)
+    return Prices(pd.bdate_range("2020-01-01", periods=days), close, "synthetic")
+
+
+def test_watched_norms_are_the_gradients() -> None:
+    """The first row, against autograd on the first batch."""
+    experiment = Experiment(length=4, hidden_size=5, epochs=1, batch_size=999)
+    _, watched = gr.watch_prices(experiment, steady_prices())
+    model, windows = experiment.model(), experiment.split(steady_prices()).training
+    loss = nn.functional.mse_loss(model(windows.inputs), windows.targets)
+    named = dict(model.named_parameters())
+    gradients = dict(
+        zip(named, torch.autograd.grad(loss, list(named.values())), strict=True)
+    )
+    for name, symbol in gr.SYMBOLS.items():
+        expected = float(gradients[name].norm())
+        assert float(watched.of(symbol)[0]) == pytest.approx(expected, rel=1e-4)
+    assert float(watched.losses[0]) == pytest.approx(loss.item(), rel=1e-4)
+    total = math.sqrt(sum(float(g.square().sum()) for g in gradients.values()))
+    assert float(watched.total[0]) == pytest.approx(total, rel=1e-4)
+
+
+def test_the_same_lesson_twice_is_the_same() -> None:
+    lesson = gr.Lesson(length=6, hidden_size=8, steps=5)
+    (_, a), (_, b) = gr.watch_lesson(lesson), gr.watch_lesson(lesson)
+    assert torch.equal(a.total, b.total)
+    assert torch.equal(a.losses, b.losses)
+
+
+def test_a_threshold_limits_every_step() -> None:
+    """Plain descent moves by at most the learning rate times the threshold."""
+    lesson = gr.Lesson(
+        length=6, hidden_size=8, steps=1, threshold=0.01, learning_rate=0.5
+    )
+    model, watched = gr.watch_lesson(lesson)
+    moved = [
+        a.detach() - b.detach()
+        for a, b in zip(model.parameters(), lesson.model().parameters(), strict=True)
+    ]
+    assert float(watched.total[0]) > 0.01
+    assert float(gr.total_norm(moved)) == pytest.approx(0.5 * 0.01, rel=1e-4)
+
+
+def test_the_penalty_pulls_on_the_recurrent_matrix() -> None:
+    """Equation eq-grad-penalty: its gradient is l1 sign(W) + l2 W."""
+    lesson = gr.Lesson(length=6, hidden_size=5, l1=0.3, l2=0.7)
+    model = lesson.model()
+    W_hh = model.get_parameter(gr.RECURRENT)
+    (gradient,) = torch.autograd.grad(lesson.penalty(model), W_hh)
+    torch.testing.assert_close(gradient, 0.3 * W_hh.sign() + 0.7 * W_hh)
+    heavy, _ = gr.watch_lesson(replace(lesson, l1=0.0, l2=2.0, steps=30))
+    light, _ = gr.watch_lesson(replace(lesson, l1=0.0, l2=0.0, steps=30))
+    assert (
+        heavy.get_parameter(gr.RECURRENT).norm()
+        < 0.1 * light.get_parameter(gr.RECURRENT).norm()
+    )
+
+
+def test_a_short_lesson_is_learned() -> None:
+    """Clipped, five digits are told after a few steps: the whole loop works."""
+    lesson = gr.Lesson(length=5, hidden_size=32, threshold=1.0, steps=120)
+    model, watched = gr.watch_lesson(lesson)
+    assert gr.accuracy(model) > 0.95 > 0.5 > gr.accuracy(lesson.model())
+    assert watched.losses[-1] < watched.losses[0]
+
+
+def test_reach_is_the_norm_in_each_window() -> None:
+    model = gr.Lesson(length=7, hidden_size=4).model()
+    digits, _ = palindromes(7, 3, generator=torch.Generator().manual_seed(1))
+    X = encode(digits, "one-hot")
+    found = gr.reach(model, X)
+    assert found.shape == (3, 8)
+    cell = gr.cell_of(model.cell)
+    J = list(gr.jacobians(cell, X[:, 1].double()))
+    expected = torch.linalg.svdvals(reduce(torch.matmul, J[::-1]))[0]
+    assert_close(found[1, 7], expected)
+
+
+def test_nothing_draws_from_the_global_generator() -> None:
+    before = torch.random.get_rng_state()
+    gr.Drive(cell="lstm", hidden_size=4, length=3).norms()
+    gr.watch_lesson(gr.Lesson(length=4, hidden_size=4, steps=1))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("measure", [gr.spectral_radius, gr.spectral_norm, gr.products])
+def test_matrices_that_have_no_radius(measure: object) -> None:
+    assert callable(measure)
+    with pytest.raises(
+        ValueError, match=r"^the matrix has shape \(2, 3\): it must be square$"
+    ):
+        measure(torch.zeros(2, 3))
+    for bad in (math.nan, math.inf):
+        with pytest.raises(
+            ValueError, match=r"^the matrix has entries that are NaN or infinite$"
+        ):
+            measure(torch.full((2, 2), bad))
+
+
+@pytest.mark.parametrize("lag", [6, -1])
+def test_a_lag_beyond_the_sequence(lag: int) -> None:
+    message = rf"^lag {lag} lies outside the sequence: 5 steps have lags 0 to 5$"
+    with pytest.raises(ValueError, match=message):
+        gr.norm_against_lag(random(5, 2, 2), [1, lag])
+
+
+def test_settings_that_mean_nothing() -> None:
+    with pytest.raises(ValueError, match=r"^unknown cell 'ltsm': choose one of rnn, "):
+        gr.Drive(cell="ltsm").norms()
+    with pytest.raises(ValueError, match=r"^unknown start 'zero': choose one of gau"):
+        gr.Drive(start="zero").norms()
+    with pytest.raises(ValueError, match=r"^radius must be finite and not negative"):
+        gr.Drive(radius=-1).norms()
+    with pytest.raises(ValueError, match=r"^threshold must be positive, got 0$"):
+        gr.clip([torch.ones(2)], 0)
+    with pytest.raises(ValueError, match=r"^the gradient has norm nan: look for what"):
+        gr.clip([torch.tensor([math.nan])], 1.0)
