@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 import rnn_companion
 from rnn_companion.configurations import Layout
+from rnn_companion.engine import exact_matmul, training_step
 from rnn_companion.forecaster import CELLS, Forecaster
 from rnn_companion.prices import Prices, load_prices
 from rnn_companion.records import Forecasts, Provenance, Record
@@ -170,21 +171,23 @@ def run(
     """
     prices = load_prices() if prices is None else prices
     started, place = time.perf_counter(), choose_device(device)
-    split = experiment.split(prices)
-    model = experiment.model().to(place)
-    training, validation = split.training.to(place), split.validation.to(place)
-    losses = [
-        (training_loss, _mse_by_position(model, validation).mean().item())
-        for training_loss in _train(experiment, model, training, progress=progress)
-    ]
+    with exact_matmul():
+        split = experiment.split(prices)
+        model = experiment.model().to(place)
+        training, validation = split.training.to(place), split.validation.to(place)
+        losses = []
+        for training_loss in _train(experiment, model, training, progress=progress):
+            outputs = _outputs(model, validation)
+            error = _squared_error(outputs, validation.targets)
+            losses.append((training_loss, error.mean().item()))
     persistence = _squared_error(validation.persistence, validation.targets)
     return Record(
         settings=asdict(experiment),
         training_loss=tuple(t for t, _ in losses),
         validation_loss=tuple(v for _, v in losses),
-        mse_by_position=tuple(_mse_by_position(model, validation).tolist()),
+        mse_by_position=tuple(error.tolist()),
         persistence_by_position=tuple(persistence.tolist()),
-        forecasts=_forecasts(model, validation, split, prices),
+        forecasts=_forecasts(outputs, validation, split, prices),
         provenance=provenance(
             prices.name, prices.checksum, place, time.perf_counter() - started
         ),
@@ -196,7 +199,7 @@ def _train(
 ) -> Iterator[float]:
     """Yield the mean training loss of each epoch."""
     order = _generator(experiment.seed, "order")
-    optimizer = make_optimizer(experiment, model)
+    step = training_step(model, make_optimizer(experiment, model), experiment.clip)
     bar = tqdm(
         range(experiment.epochs),
         desc=f"{experiment.cell} {experiment.configuration} {experiment.length}",
@@ -205,12 +208,10 @@ def _train(
         disable=None if progress else True,  # None: where nobody watches
     )
     for epoch in bar:
-        batches = torch.randperm(len(windows), generator=order)
+        dealt = torch.randperm(len(windows), generator=order).to(windows.inputs.device)
+        batches = dealt.split(experiment.batch_size)
         losses = torch.stack(
-            [
-                _step(experiment, model, optimizer, windows[batch])
-                for batch in batches.split(experiment.batch_size)
-            ]
+            [step(windows.inputs[:, b], windows.targets[:, b]) for b in batches]
         )
         _require_finite(losses, epoch, experiment)
         loss = losses.mean().item()
@@ -218,28 +219,16 @@ def _train(
         yield loss
 
 
-def _step(
-    experiment: Experiment,
-    model: Forecaster,
-    optimizer: torch.optim.Optimizer,
-    batch: Windows,
-) -> Tensor:
-    loss = nn.functional.mse_loss(model(batch.inputs), batch.targets)
-    optimizer.zero_grad()
-    loss.backward()
-    if experiment.clip is not None:
-        nn.utils.clip_grad_norm_(model.parameters(), experiment.clip)
-    optimizer.step()
-    return loss.detach()
-
-
 def make_optimizer(experiment: Experiment, model: nn.Module) -> torch.optim.Optimizer:
     """Make the experiment's optimizer, fused where torch has it."""
-    parameters = list(model.parameters())
-    fused = experiment.optimizer != "rmsprop" and parameters[0].device.type != "mps"
-    options: dict[str, Any] = {"fused": True} if fused else {}
-    make = OPTIMIZERS[experiment.optimizer]
-    return make(parameters, lr=experiment.learning_rate, **options)
+    parameters, name = list(model.parameters()), experiment.optimizer
+    device = parameters[0].device.type
+    options: dict[str, Any] = {}
+    if name != "rmsprop" and device != "mps":
+        options["fused"] = True
+    if name != "sgd" and device == "cuda":
+        options["capturable"] = True  # in a CUDA graph
+    return OPTIMIZERS[name](parameters, lr=experiment.learning_rate, **options)
 
 
 def _require_finite(losses: Tensor, epoch: int, experiment: Experiment) -> None:
@@ -254,19 +243,19 @@ def _require_finite(losses: Tensor, epoch: int, experiment: Experiment) -> None:
 
 
 @torch.no_grad()
-def _mse_by_position(model: Forecaster, windows: Windows) -> Tensor:
-    return _squared_error(model(windows.inputs), windows.targets)
+def _outputs(model: Forecaster, windows: Windows) -> Tensor:
+    outputs: Tensor = model(windows.inputs)
+    return outputs
 
 
 def _squared_error(forecast: Tensor, targets: Tensor) -> Tensor:
     return (forecast - targets).square().mean((1, 2))  # (K, N, 1) -> (K,)
 
 
-@torch.no_grad()
 def _forecasts(
-    model: Forecaster, windows: Windows, split: Split, prices: Prices
+    outputs: Tensor, windows: Windows, split: Split, prices: Prices
 ) -> Forecasts:
-    outputs, count = model(windows.inputs), len(windows)
+    count = len(windows)
 
     def flat(values: Tensor) -> tuple[float, ...]:  # (K, N, 1) -> K N floats
         return tuple(values.flatten().tolist())
