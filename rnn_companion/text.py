@@ -210,7 +210,7 @@ class CharacterModel(nn.Module):
 
         Returns
         -------
-        z : Tensor
+        o : Tensor
             Scores, the inputs of the softmax, shape (T, B, V).
         state : (H, C)
             The state after the last character.
@@ -239,12 +239,12 @@ class CharacterModel(nn.Module):
         return torch.tensor(numbers, device=self.head.weight.device)
 
 
-def probabilities(z: Tensor, temperature: float = 1.0) -> Tensor:
+def probabilities(o: Tensor, temperature: float = 1.0) -> Tensor:
     """Turn scores into probabilities (`eq-temperature`).
 
     Parameters
     ----------
-    z : Tensor
+    o : Tensor
         Scores, shape (..., V).
     temperature : float
         Below 1 favours what is likely already, above 1 what is not.
@@ -264,7 +264,7 @@ def probabilities(z: Tensor, temperature: float = 1.0) -> Tensor:
             f"temperature must be a positive number, got {temperature}: "
             "None takes the likeliest character"
         )
-    return torch.softmax(z / temperature, dim=-1)
+    return torch.softmax(o / temperature, dim=-1)
 
 
 @torch.no_grad()
@@ -315,8 +315,8 @@ def _stream(
 ) -> Iterator[tuple[str, float]]:
     state: State | None = None
     while True:
-        z, state = model(read.unsqueeze(1), state)  # (T, 1, V)
-        p = probabilities(z[-1, 0].cpu(), temperature or 1.0)  # (V,)
+        o, state = model(read.unsqueeze(1), state)  # (T, 1, V)
+        p = probabilities(o[-1, 0].cpu(), temperature or 1.0)  # (V,)
         drawn = (
             p.argmax() if temperature is None else p.multinomial(1, generator=generator)
         )
@@ -413,9 +413,9 @@ def context_loss(
     losses = []
     for context in contexts:
         before = torch.arange(-context, 0).unsqueeze(1)  # (T, 1)
-        z, _ = model(numbers[(targets + before).to(numbers.device)])
+        o, _ = model(numbers[(targets + before).to(numbers.device)])
         truth = numbers[targets.to(numbers.device)]
-        losses.append(nn.functional.cross_entropy(z[-1], truth, reduction="none"))
+        losses.append(nn.functional.cross_entropy(o[-1], truth, reduction="none"))
     return torch.stack(losses).cpu()
 
 
@@ -737,10 +737,10 @@ def _measure(
     model: CharacterModel, windows: Tensor, temperature: float = 1.0
 ) -> tuple[Tensor, Tensor]:
     """Return mean cross-entropy and accuracy over all steps of all windows."""
-    z, _ = model(windows[:-1])  # (T, B, V)
-    z, truth = z.flatten(0, 1) / temperature, windows[1:].flatten()
-    hits = (z.argmax(1) == truth).float()
-    return nn.functional.cross_entropy(z, truth), hits.mean()
+    o, _ = model(windows[:-1])  # (T, B, V)
+    o, truth = o.flatten(0, 1) / temperature, windows[1:].flatten()
+    hits = (o.argmax(1) == truth).float()
+    return nn.functional.cross_entropy(o, truth), hits.mean()
 
 
 def _step(

@@ -133,8 +133,8 @@ def test_the_model_is_the_lstm_of_chapter_4() -> None:
     zeros = torch.zeros(2, 4, 12)
     layers = cells.lstm_parameters(network.cell)
     H, _ = cells.lstm_stack(cells.lstm, X, zeros, zeros, layers)[-1]
-    z, _ = network(x)
-    torch.testing.assert_close(z, H @ network.head.weight.T + network.head.bias)
+    o, _ = network(x)
+    torch.testing.assert_close(o, H @ network.head.weight.T + network.head.bias)
 
 
 def test_the_state_carries_on() -> None:
@@ -166,10 +166,10 @@ def test_a_temperature_is_positive(temperature: float) -> None:
 @given(temperature=st.floats(0.1, 10), seed=st.integers(0, 2**31))
 def test_temperature_divides_the_log_odds(temperature: float, seed: int) -> None:
     """`eq-odds`: log p_i/p_j is (z_i - z_j) / temperature, and all p sum to one."""
-    z = torch.randn(9, generator=seeded(seed), dtype=torch.float64)
-    p = probabilities(z, temperature)
+    o = torch.randn(9, generator=seeded(seed), dtype=torch.float64)
+    p = probabilities(o, temperature)
     odds = p.log() - p.log()[0]
-    torch.testing.assert_close(odds, (z - z[0]) / temperature)
+    torch.testing.assert_close(odds, (o - o[0]) / temperature)
     torch.testing.assert_close(p.sum().item(), 1.0)
 
 
@@ -179,8 +179,8 @@ def test_characters_are_drawn_as_often_as_the_softmax_says(temperature: float) -
     network, generator, count = model(), seeded(1), 4000
     network.head.weight.data *= 8  # so that the distribution is not flat
     with torch.no_grad():
-        z, _ = network(network.encode("the c").unsqueeze(1))
-    expected = torch.softmax(z[-1, 0].double() / temperature, 0)
+        o, _ = network(network.encode("the c").unsqueeze(1))
+    expected = torch.softmax(o[-1, 0].double() / temperature, 0)
     written = stream(network, "the c", temperature=temperature, generator=generator)
     character, probability = next(written)
     k = network.vocabulary.index(character)
@@ -203,8 +203,8 @@ def test_without_a_temperature_the_likeliest_is_taken() -> None:
     text = "the"
     for character, probability in islice(stream(network, "the", temperature=None), 20):
         with torch.no_grad():
-            z, _ = network(network.encode(text).unsqueeze(1))
-        p = torch.softmax(z[-1, 0], 0)
+            o, _ = network(network.encode(text).unsqueeze(1))
+        p = torch.softmax(o[-1, 0], 0)
         assert character == network.vocabulary[int(p.argmax())]
         assert probability == pytest.approx(p.max().item(), rel=1e-4)
         text += character
@@ -248,8 +248,8 @@ def test_context_loss_tells_the_same_characters_with_more_and_more_before() -> N
         for column, target in enumerate(targets):
             read = network.encode(RHYME[target - context : target])
             with torch.no_grad():
-                z, _ = network(read.unsqueeze(1))
-            p = torch.softmax(z[-1, 0], 0)[network.encode(RHYME[target])]
+                o, _ = network(read.unsqueeze(1))
+            p = torch.softmax(o[-1, 0], 0)[network.encode(RHYME[target])]
             assert losses[row, column].item() == pytest.approx(
                 -p.log().item(), rel=1e-4
             )
@@ -299,8 +299,8 @@ def test_training_is_the_assignments() -> None:
     for step in range(4):
         starts = torch.randint(len(numbers) - 8, (16,), generator=windows)
         batch = torch.stack([numbers[s : s + 9] for s in starts.tolist()], 1)
-        z, _ = network(batch[:-1])
-        loss = -z.log_softmax(-1).gather(2, batch[1:].unsqueeze(2)).mean()
+        o, _ = network(batch[:-1])
+        loss = -o.log_softmax(-1).gather(2, batch[1:].unsqueeze(2)).mean()
         assert record.marks[step].loss == pytest.approx(loss.item(), rel=1e-3)
         gradients = torch.autograd.grad(loss, list(network.parameters()))
         norm = torch.cat([g.flatten() for g in gradients]).norm()
@@ -385,9 +385,9 @@ def test_temperature_in_training_only_rescales() -> None:
         x = network.encode(RHYME[:200]).view(-1, 8)
         course = []
         for _ in range(20):
-            z, _ = network(x[:-1])
+            o, _ = network(x[:-1])
             loss = nn.functional.cross_entropy(
-                z.flatten(0, 1) / outside, x[1:].flatten()
+                o.flatten(0, 1) / outside, x[1:].flatten()
             )
             optimizer.zero_grad()
             loss.backward()
