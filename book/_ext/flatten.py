@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import jupytext
+from nbformat import NotebookNode
 
 T = TypeVar("T")
 
@@ -110,6 +111,8 @@ def flatten(chapter: str, names: Names) -> Any:  # noqa: ANN401 - nbformat has n
         elif HIDDEN & set(cell.metadata.get("tags", [])):
             cell.metadata.update(jupyter={"source_hidden": True}, cellView="form")
     notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
+    if cited and "{bibliography}" not in chapter:
+        notebook.cells.append(page.references())
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
     notebook.metadata = {"kernelspec": KERNEL}
@@ -128,6 +131,14 @@ class _Page:
             for kind, text in self._blocks(source.split("\n"), quoted)
         ]
         return re.sub(r"\n{3,}", "\n\n", "\n".join(pieces)).strip("\n")
+
+    def references(self) -> Any:  # noqa: ANN401
+        """Make a last cell that says what the chapter cites."""
+        source = f"## References\n\n{self._listed()}"
+        return NotebookNode(cell_type="markdown", metadata={}, source=source)
+
+    def _listed(self) -> str:
+        return "\n".join(f"* {self._cited(key).reference}" for key in self.cited)
 
     def _blocks(self, lines: list[str], quoted: bool) -> Iterator[tuple[str, str]]:
         """Yield runs of prose, and what must not be read as prose."""
@@ -214,8 +225,7 @@ class _Page:
         if name == "table":
             return f"**{self._inline(argument)}**\n\n{self.markdown(text)}"
         if name == "bibliography":
-            found = [self._cited(key).reference for key in self.cited]
-            return "\n".join(f"* {reference}" for reference in found)
+            return self._listed()
         raise FlattenError(f"the directive {{{name}}} has no form in plain Markdown")
 
     def _quote(self, name: str, argument: str, text: str) -> str:

@@ -19,10 +19,13 @@ NAMES = Names(
 )
 
 
+LISTED = "\n---\n## References\n\n* A. Artemov. Lecture 13."
+
+
 def flat(text: str) -> str:
     """Flatten a chapter of one cell of text."""
-    (cell,) = flatten(HEADER + text, NAMES).cells
-    return str(cell.source)
+    cells = flatten(HEADER + text, NAMES).cells
+    return "\n---\n".join(cell.source for cell in cells)
 
 
 @pytest.mark.parametrize(
@@ -33,8 +36,8 @@ def flat(text: str) -> str:
         ("$$\nh = x\n$$", "$$\nh = x\n$$"),
         ("```{math}\n:label: eq-state\nh = x\n```", "$$\nh = x\n\\tag{1.2}\n$$"),
         ("By {eq}`eq-state`, so", "By (1.2), so"),
-        ("In {cite:t}`artemov2018`,", "In Artemov (2018),"),
-        ("so {cite}`artemov2018`.", "so (Artemov, 2018)."),
+        ("In {cite:t}`artemov2018`,", "In Artemov (2018)," + LISTED),
+        ("so {cite}`artemov2018`.", "so (Artemov, 2018)." + LISTED),
         ("see {doc}`2-bptt`", "see Backpropagation"),
         ("see [](2-bptt.md), [here](2-bptt.md)", "see Backpropagation, here"),
         ("see [](#a-section) and <#a-section>", "see A section and A section"),
