@@ -9,18 +9,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 import rnn_companion
 from rnn_companion.configurations import Layout
 from rnn_companion.engine import exact_matmul, training_step
 from rnn_companion.forecaster import CELLS, Forecaster
 from rnn_companion.prices import Prices, load_prices
-from rnn_companion.records import Forecasts, Provenance, Record
+from rnn_companion.progress import progress_bar
+from rnn_companion.records import Forecasts, Provenance, Record, code_hash
 from rnn_companion.windows import Split, Windows, leaky_random_split, split_by_date
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -189,7 +190,11 @@ def run(
         persistence_by_position=tuple(persistence.tolist()),
         forecasts=_forecasts(outputs, validation, split, prices),
         provenance=provenance(
-            prices.name, prices.checksum, place, time.perf_counter() - started
+            prices.name,
+            prices.checksum,
+            place,
+            seconds=time.perf_counter() - started,
+            code=code(),
         ),
     )
 
@@ -200,12 +205,11 @@ def _train(
     """Yield the mean training loss of each epoch."""
     order = _generator(experiment.seed, "order")
     step = training_step(model, make_optimizer(experiment, model), experiment.clip)
-    bar = tqdm(
+    bar = progress_bar(
         range(experiment.epochs),
+        show=progress,
         desc=f"{experiment.cell} {experiment.configuration} {experiment.length}",
         unit="epoch",
-        leave=False,
-        disable=None if progress else True,  # None: where nobody watches
     )
     for epoch in bar:
         dealt = torch.randperm(len(windows), generator=order).to(windows.inputs.device)
@@ -271,8 +275,15 @@ def _forecasts(
     )
 
 
+@cache
+def code() -> str:
+    """Hash the code that decides what a record says (`code_hash`)."""
+    names = "configurations", "windows", "forecaster", "engine", "experiment"
+    return code_hash(f"rnn_companion.{name}" for name in names)
+
+
 def provenance(
-    data: str, checksum: str, device: torch.device, seconds: float
+    data: str, checksum: str, device: torch.device, seconds: float, code: str = ""
 ) -> Provenance:
     """Say where a record comes from that was made just now, by this program.
 
@@ -284,6 +295,8 @@ def provenance(
         What it ran on.
     seconds : float
         How long it took.
+    code : str
+        `code_hash` of the modules that decided the result.
     """
     cuda = device.type == "cuda"
     return Provenance(
@@ -297,6 +310,7 @@ def provenance(
         },
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 3),
+        code=code,
     )
 
 
