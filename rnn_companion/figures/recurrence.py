@@ -192,7 +192,7 @@ def prices(series: Prices, first_validation_day: int) -> Picture:
     fig, ax = plt.subplots(figsize=(7.0, 3.0))
     split = series.dates[first_validation_day]
     ax.plot(series.dates, series.close, color=INK, linewidth=1)
-    begin, end = mdates.date2num([split, series.dates[-1]])
+    begin, end = mdates.date2num([split, series.dates[-1]])  # type: ignore[no-untyped-call]
     ax.axvspan(begin, end, color=PALE, hatch="//", zorder=0)
     ax.text(begin, series.close.min(), "  validation", va="bottom")
     ax.set(xlabel="day", ylabel="adjusted close (dollars)")
