@@ -13,13 +13,23 @@ from pathlib import Path
 
 def add_equations(parser: argparse.ArgumentParser) -> None:
     """Check that the labelled equations of chapters hold."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="chapters in MyST Markdown")
-    parser.add_argument("--json", action="store_true", help="print a list of results as JSON")
     parser.add_argument(
-        "--mutants", action="store_true", help="change each equation in many ways; each must fail"
+        "files", nargs="+", metavar="FILE", help="chapters in MyST Markdown"
     )
     parser.add_argument(
-        "--worlds", action="append", default=[], metavar="FILE.py", help="worlds of your own"
+        "--json", action="store_true", help="print a list of results as JSON"
+    )
+    parser.add_argument(
+        "--mutants",
+        action="store_true",
+        help="change each equation in many ways; each must fail",
+    )
+    parser.add_argument(
+        "--worlds",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="worlds of your own",
     )
     parser.set_defaults(run=equations)
 
@@ -54,7 +64,9 @@ COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the whole command."""
-    parser = argparse.ArgumentParser(prog="rnn-companion", description="Tools of the book.")
+    parser = argparse.ArgumentParser(
+        prog="rnn-companion", description="Tools of the book."
+    )
     subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, add in COMMANDS.items():
         add(subcommands.add_parser(name, help=add.__doc__, description=add.__doc__))

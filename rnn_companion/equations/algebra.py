@@ -79,7 +79,9 @@ def over(a: Value, b: Value) -> Value | None:
 def transposed(a: Value) -> Value:
     """Transpose a column, a row or a matrix."""
     if len(a.shape) != 2:
-        raise EquationError(f"has shape {shape_of(a.shape)}: there is nothing to transpose")
+        raise EquationError(
+            f"has shape {shape_of(a.shape)}: there is nothing to transpose"
+        )
     return Value(a.tensor.T)
 
 
@@ -90,7 +92,9 @@ def power(a: Value, b: Value) -> Value:
     if len(a.shape) == 2 and 1 not in a.shape:
         whole = round(b.tensor.item())
         if a.shape[0] != a.shape[1] or whole != b.tensor.item():
-            raise EquationError(r"is no square matrix; elementwise powers are written ^{\odot 2}")
+            raise EquationError(
+                r"is no square matrix; elementwise powers are written ^{\odot 2}"
+            )
         return Value(torch.linalg.matrix_power(a.tensor, whole))
     return Value(a.tensor**b.tensor, a.number and b.number)
 
@@ -145,7 +149,9 @@ def distance(a: Value, b: Value) -> float:
 def stack(rows: list[list[Value]]) -> Value:
     """Put blocks beside and above one another."""
     try:
-        blocks = [torch.cat([v.tensor.reshape(blocked(v)) for v in row], 1) for row in rows]
+        blocks = [
+            torch.cat([v.tensor.reshape(blocked(v)) for v in row], 1) for row in rows
+        ]
         return Value(torch.cat(blocks, 0))
     except RuntimeError:
         shapes = "; ".join(", ".join(shape_of(v.shape) for v in row) for row in rows)

@@ -14,10 +14,22 @@ from pathlib import Path
 from .latex import EquationError
 
 KNOWN = {"world", "prose", "identity", "rtol", "skip"}
-PASSIVE = {"code-cell", "code-block", "code", "literalinclude", "raw", "eval-rst", "bibliography"}
+PASSIVE = {
+    "code-cell",
+    "code-block",
+    "code",
+    "literalinclude",
+    "raw",
+    "eval-rst",
+    "bibliography",
+}
 COMMENT = re.compile(r"<!--\s*eqcheck:(.*?)-->", re.DOTALL)
-DISPLAY = re.compile(r"(?<!\\)\$\$(?P<latex>.*?)(?<!\\)\$\$(?:[ \t]*\((?P<label>[^)\s]+)\))?", re.DOTALL)
-FENCE = re.compile(r"^(?P<indent>[ \t>]*)(?P<mark>`{3,}|~{3,})(?P<info>[^\n]*)$", re.MULTILINE)
+DISPLAY = re.compile(
+    r"(?<!\\)\$\$(?P<latex>.*?)(?<!\\)\$\$(?:[ \t]*\((?P<label>[^)\s]+)\))?", re.DOTALL
+)
+FENCE = re.compile(
+    r"^(?P<indent>[ \t>]*)(?P<mark>`{3,}|~{3,})(?P<info>[^\n]*)$", re.MULTILINE
+)
 STRAY = re.compile(r"(?<!\\)\$\$|\\\[|\\begin\{(?:equation|align|gather|eqnarray)\*?\}")
 
 
@@ -64,7 +76,9 @@ def displays(text: str, file: str) -> list[Display]:
     """Find the displays of a text; see `read_chapter`."""
     visible = without_code(text, file)
     found, world, options = [], "", {}
-    for match in re.finditer(f"{COMMENT.pattern}|{DISPLAY.pattern}", visible, re.DOTALL):
+    for match in re.finditer(
+        f"{COMMENT.pattern}|{DISPLAY.pattern}", visible, re.DOTALL
+    ):
         line = text.count("\n", 0, match.start()) + 1
         if match.group(1) is not None:
             said = comment(match.group(1), f"{file}:{line}")
@@ -77,7 +91,9 @@ def displays(text: str, file: str) -> list[Display]:
         options = {}
     refuse_strays(visible, file)
     if options:
-        raise EquationError(f"{file}: eqcheck {', '.join(options)} is followed by no equation")
+        raise EquationError(
+            f"{file}: eqcheck {', '.join(options)} is followed by no equation"
+        )
     return found
 
 
@@ -90,7 +106,9 @@ def comment(said: str, where: str) -> dict[str, str]:
     options = dict(word.split("=", 1) if "=" in word else (word, "") for word in words)
     for name, value in options.items():
         if name not in KNOWN:
-            raise EquationError(f"{where}: eqcheck does not know {name!r}; it knows {', '.join(sorted(KNOWN))}")
+            raise EquationError(
+                f"{where}: eqcheck does not know {name!r}; it knows {', '.join(sorted(KNOWN))}"
+            )
         if name in {"world", "skip", "rtol"} and not value.strip():
             raise EquationError(f"{where}: eqcheck {name}= needs a value")
     return options
@@ -105,7 +123,9 @@ def without_code(text: str, file: str) -> str:
             directive = match["info"].strip().startswith("{")
             if directive and name == "math":
                 line = text.count("\n", 0, match.start()) + 1
-                raise EquationError(f"{file}:{line}: write displays as $$ ... $$ (label)")
+                raise EquationError(
+                    f"{file}:{line}: write displays as $$ ... $$ (label)"
+                )
             if not directive or name in PASSIVE:
                 opened = (match["mark"], match.end())
         elif match["mark"].startswith(opened[0]) and not match["info"].strip():
@@ -127,8 +147,12 @@ def blank(out: list[str], begin: int, end: int) -> None:
 def refuse_strays(visible: str, file: str) -> None:
     """Refuse equations in a form that would not be read."""
     rest = list(visible)
-    for match in re.finditer(f"{COMMENT.pattern}|{DISPLAY.pattern}|<!--.*?-->", visible, re.DOTALL):
+    for match in re.finditer(
+        f"{COMMENT.pattern}|{DISPLAY.pattern}|<!--.*?-->", visible, re.DOTALL
+    ):
         blank(rest, match.start(), match.end())
     if stray := STRAY.search("".join(rest)):
         line = visible.count("\n", 0, stray.start()) + 1
-        raise EquationError(f"{file}:{line}: `{stray.group()}` opens no display; write $$ ... $$ (label)")
+        raise EquationError(
+            f"{file}:{line}: `{stray.group()}` opens no display; write $$ ... $$ (label)"
+        )

@@ -65,6 +65,7 @@ class Evidence:
     error: float = 0.0
     indices: dict[str, set[int]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    agreeing: dict[tuple[int, int], bool] = field(default_factory=dict)
     shapes: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
 
     @property
@@ -117,6 +118,11 @@ def examine(equation: Equation, known: Definitions) -> Evidence:
         raise EquationError("does not hold by algebra alone; drop the mark `identity`")
     for definition in equation.definitions:
         evaluate(definition, equation, known, evidence)
+    for begin, end in (place for place, agrees in evidence.agreeing.items() if agrees):
+        raise EquationError(
+            f"the total derivative of `{equation.display.latex[begin:end]}` is its direct one "
+            r"here, as there is no other path: write \partial"
+        )
     return evidence
 
 
@@ -126,13 +132,22 @@ def meaning(equation: Equation, tape: Tape, known: Definitions) -> Meaning:
     return Meaning(tape, equation.display.latex, world.ranges, known, rows=world.rows)
 
 
-def evaluate(what: Definition, equation: Equation, known: Definitions, evidence: Evidence) -> None:
+def evaluate(
+    what: Definition, equation: Equation, known: Definitions, evidence: Evidence
+) -> None:
     """See that a definition has a value wherever it is made."""
     for tape in equation.world.draws:
-        here = replace(meaning(equation, tape, known), shapes=evidence.shapes)
+        here = seen(meaning(equation, tape, known), evidence)
         for at in here.assignments(what.parameters, what.conditions):
             here.within(**at).value(what.body)
             note(evidence, at)
+
+
+def seen(here: Meaning, evidence: Evidence) -> Meaning:
+    """Let a meaning write down what it sees."""
+    return replace(
+        here, used=evidence.used, shapes=evidence.shapes, agreeing=evidence.agreeing
+    )
 
 
 def note(evidence: Evidence, at: Mapping[str, int]) -> None:
@@ -208,11 +223,7 @@ class Trial:
         world = self.equation.world
         tapes = [*world.draws, *(world.tight_draws if self.bound else [])]
         for number, tape in enumerate(tapes, 1):
-            here = replace(
-                meaning(self.equation, tape, self.known),
-                used=self.evidence.used,
-                shapes=self.evidence.shapes,
-            )
+            here = seen(meaning(self.equation, tape, self.known), self.evidence)
             for at in here.assignments(self.claim.free, self.claim.conditions):
                 self.at(at, here.within(**at), number)
         self.evidence.draws = max(self.evidence.draws, len(tapes))
@@ -228,16 +239,22 @@ class Trial:
             self.unmet.append(true)
             return
         if not true:
-            raise EquationError(self.difference(here, left, right, at, number), claim.right)
+            raise EquationError(
+                self.difference(here, left, right, at, number), claim.right
+            )
         self.runs += 1
         note(self.evidence, at)
         self.largest = max(self.largest, left.tensor.abs().max().item())
         if claim.relation == "=":
-            self.evidence.error = max(self.evidence.error, algebra.distance(left, right))
+            self.evidence.error = max(
+                self.evidence.error, algebra.distance(left, right)
+            )
         elif self.bound:
             self.room.append(slack(claim, left, right))
 
-    def sides(self, here: Meaning, at: Mapping[str, int], number: int) -> tuple[Value, Value]:
+    def sides(
+        self, here: Meaning, at: Mapping[str, int], number: int
+    ) -> tuple[Value, Value]:
         """Evaluate both sides; an error says at which index it came up."""
         try:
             return sides(self.claim, here)
@@ -246,7 +263,12 @@ class Trial:
             raise EquationError(f"{error}{where}", error.node) from None
 
     def difference(
-        self, here: Meaning, left: Value, right: Value, at: Mapping[str, int], number: int
+        self,
+        here: Meaning,
+        left: Value,
+        right: Value,
+        at: Mapping[str, int],
+        number: int,
     ) -> str:
         """Say by how much two sides differ, and where."""
         where = f"at {written(at)}, " if at else ""
@@ -260,17 +282,24 @@ class Trial:
         claim = self.claim
         zero = any(n.data == "number" for n in (claim.left, claim.right))
         if not self.runs:
-            raise EquationError("was never tried: no index or draw meets its conditions", claim.left)
+            raise EquationError(
+                "was never tried: no index or draw meets its conditions", claim.left
+            )
         if claim.relation == "=" and self.largest < 1e-12 and not zero:
-            raise EquationError("is zero on both sides wherever it was tried", claim.left)
+            raise EquationError(
+                "is zero on both sides wherever it was tried", claim.left
+            )
         if claim.given and (not self.unmet or all(self.unmet)):
             raise EquationError("holds without its condition", claim.given[0])
         if self.bound and min(self.room) > (1e-3 if claim.relation in STRICT else 1e-9):
             raise EquationError(
-                f"the bound is never attained: it leaves {min(self.room):.1g} of the larger side", claim.right
+                f"the bound is never attained: it leaves {min(self.room):.1g} of the larger side",
+                claim.right,
             )
         if self.bound and max(self.room) < 1e-9:
-            raise EquationError("is an equality wherever it was tried: write =", claim.right)
+            raise EquationError(
+                "is an equality wherever it was tried: write =", claim.right
+            )
 
 
 def brief(value: Value) -> str:
@@ -313,13 +342,19 @@ class Chapter:
         equation = self.equations[display.label]
         reference = evidence.reference if equation.claims else "a definition"
         return replace(
-            found, reference=reference, draws=evidence.draws, max_error=evidence.error, indices=evidence.covered
+            found,
+            reference=reference,
+            draws=evidence.draws,
+            max_error=evidence.error,
+            indices=evidence.covered,
         )
 
     def judge(self, display: Display) -> Evidence:
         """Understand and run one display; remember what it defines."""
         if not display.label:
-            raise EquationError("has no label; give it one, or mark it <!-- eqcheck: prose -->")
+            raise EquationError(
+                "has no label; give it one, or mark it <!-- eqcheck: prose -->"
+            )
         if display.label in self.equations:
             raise EquationError("this label is given twice")
         known = self.definitions.setdefault(display.world, {})
@@ -337,14 +372,19 @@ class Chapter:
         for equation in self.equations.values():
             for definition in equation.definitions:
                 if not list(self.users(definition, equation)):
-                    self.fail(equation.display, f"{definition.name} is defined, but no claim uses it")
+                    self.fail(
+                        equation.display,
+                        f"{definition.name} is defined, but no claim uses it",
+                    )
 
     def users(self, definition: Definition, owner: Equation) -> Iterator[Equation]:
         """Find the equations that claim something with a definition, or with one made of it."""
         names, grown = {definition.name}, True
         same = [e for e in self.equations.values() if e.world is owner.world]
         while grown:
-            more = {d.name for e in same for d in e.definitions if symbols(d.body) & names}
+            more = {
+                d.name for e in same for d in e.definitions if symbols(d.body) & names
+            }
             grown, names = not more <= names, names | more
         return (e for e in same if any(c.names & names for c in e.claims))
 
@@ -366,7 +406,9 @@ def failure(display: Display, error: EquationError) -> Report:
 def quoted(display: Display, node: Any) -> str:
     """Quote a sub-expression, if it stands in this display."""
     try:
-        return " ".join(display.latex[start(node) : getattr(node, "meta", node).end_pos].split())
+        return " ".join(
+            display.latex[start(node) : getattr(node, "meta", node).end_pos].split()
+        )
     except AttributeError:
         return ""
 
@@ -376,7 +418,9 @@ def check_text(text: str, file: str = "text") -> Chapter:
     try:
         chapter = Chapter(file, displays(text, file))
     except EquationError as error:
-        return Chapter(file, [], reports=[Report(file, "", 1, "failed", reason=str(error))])
+        return Chapter(
+            file, [], reports=[Report(file, "", 1, "failed", reason=str(error))]
+        )
     chapter.check()
     return chapter
 
@@ -419,5 +463,7 @@ def problems(chapters: Iterable[Chapter]) -> list[str]:
     reports = [r for c in chapters for r in c.reports]
     skipped = sum(r.status == "skipped" for r in reports)
     if skipped > SKIPPED_AT_MOST * len(reports):
-        return [f"{skipped} of {len(reports)} equations are skipped; at most {SKIPPED_AT_MOST:.0%} may be"]
+        return [
+            f"{skipped} of {len(reports)} equations are skipped; at most {SKIPPED_AT_MOST:.0%} may be"
+        ]
     return []

@@ -15,7 +15,7 @@ from typing import Any
 from lark import Lark, Token, Tree, UnexpectedInput, UnexpectedToken
 from lark.lexer import Lexer
 
-Node = Tree[Token]
+Node = Tree[Any]
 
 
 class EquationError(Exception):
@@ -136,7 +136,9 @@ def kind_of(found: re.Match[str]) -> str:
             return kind_of_words(text)
         case "styled":
             return kind_of_styled(text)
-    raise EquationError(f"the checker does not know `{text}`", make("NAME", text, found.start()))
+    raise EquationError(
+        f"the checker does not know `{text}`", make("NAME", text, found.start())
+    )
 
 
 def kind_of_words(text: str) -> str:
@@ -178,7 +180,11 @@ def unbraced(tokens: Iterable[Token]) -> list[Token]:
     while tokens:
         token = tokens.pop(0)
         script = bool(out) and out[-1].type in {"_SUB", "_SUP"}
-        if script and token.type == "_LBRACE" and [t.type for t in tokens[1:2]] == ["_RBRACE"]:
+        if (
+            script
+            and token.type == "_LBRACE"
+            and [t.type for t in tokens[1:2]] == ["_RBRACE"]
+        ):
             inner, closing = tokens.pop(0), tokens.pop(0)
             out.append(make(inner.type, inner.value, start(token), end(closing)))
         elif script and token.type == "NUMBER" and len(token) > 1:
@@ -239,7 +245,9 @@ def settled(tokens: list[Token], functions: Iterable[str]) -> Iterator[Token]:
             kind = f"_{'LR'[(bars[kind] + 1) % 2]}{kind}"
         elif token == ";" and closers[-1]:
             kind = "_SEMICOLON"
-        elif kind == "NAME" and token in functions and following in {"_LPAREN", "PRIME"}:
+        elif (
+            kind == "NAME" and token in functions and following in {"_LPAREN", "PRIME"}
+        ):
             kind = "FUNC"
         yield make(kind, token.value, start(token), end(token))
 
@@ -252,9 +260,17 @@ def joined(tokens: Iterable[Token]) -> list[Token]:
     out: list[Token] = []
     for token in tokens:
         pause = token.type in {"_SEP", "_NEWLINE"}
-        if token.type in {"_DOTS", "_NEWLINE", "_OTHERWISE", "_IF", *CONTINUES} or token.type.startswith("_END"):
+        if token.type in {
+            "_DOTS",
+            "_NEWLINE",
+            "_OTHERWISE",
+            "_IF",
+            *CONTINUES,
+        } or token.type.startswith("_END"):
             line = bool(out) and token.type in CONTINUES and "_NEWLINE" in trailing(out)
-            while out and (out[-1].type == "_SEP" or (line and out[-1].type == "_NEWLINE")):
+            while out and (
+                out[-1].type == "_SEP" or (line and out[-1].type == "_NEWLINE")
+            ):
                 out.pop()
         after = out[-1].type if out else "_SEP"
         if pause and after in {"_SEP", "_NEWLINE", "_DOTS", "_AMP", "_IF"}:
@@ -279,7 +295,11 @@ def restored_conditions(tokens: list[Token]) -> list[Token]:
     """Put the separator back before a condition that follows a claim."""
     out: list[Token] = []
     for token in tokens:
-        if token.type == "_IF" and out and out[-1].type not in {"_NEWLINE", "_AMP", "_CASES"}:
+        if (
+            token.type == "_IF"
+            and out
+            and out[-1].type not in {"_NEWLINE", "_AMP", "_CASES"}
+        ):
             out.append(make("_SEP", "", start(token)))
         if out and out[-1].type == "_NEWLINE" and token.type.startswith("_END"):
             out.pop()

@@ -20,7 +20,7 @@ from torch import Tensor
 from . import algebra
 from .algebra import Value, number, scalar, shape_of
 from .latex import EquationError, Node, end, plain_name, start
-from .tape import Key, Tape, jacobian
+from .tape import Indices, Key, Tape, jacobian
 
 Range = tuple[int, str | int]
 ELEMENTWISE: dict[str, Callable[[Tensor], Tensor]] = {
@@ -28,7 +28,7 @@ ELEMENTWISE: dict[str, Callable[[Tensor], Tensor]] = {
     r"\log": torch.log, r"\ln": torch.log, "log": torch.log, r"\cos": torch.cos,
     r"\sin": torch.sin, "sign": torch.sign, "relu": torch.relu,
 }  # fmt: skip
-LETTERS = "i j k l m n r s t u".split()
+LETTERS = ("i", "j", "k", "l", "m", "n", "r", "s", "t", "u")
 RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: bool(a == b), "<": lambda a, b: bool(a < b),
     r"\lt": lambda a, b: bool(a < b), r"\le": lambda a, b: bool(a <= b),
@@ -78,12 +78,13 @@ class Meaning:
     rows: bool = False
     replaced: Mapping[Key, Tensor] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    agreeing: dict[tuple[int, int], bool] = field(default_factory=dict)
     shapes: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
 
     def value(self, node: Node) -> Value:
         """Evaluate an expression; errors name the innermost one they concern."""
         try:
-            value: Value = getattr(self, f"on_{node.data}")(*node.children)
+            value: Value = getattr(self, f"_on_{node.data}")(*node.children)
         except EquationError as error:
             error.node = error.node or node
             raise
@@ -121,7 +122,9 @@ class Meaning:
         """Evaluate an index."""
         whole = self.exact(node)
         if whole is None or whole.denominator != 1:
-            raise EquationError(f"`{self.write(node)}` is no whole number: no index", node)
+            raise EquationError(
+                f"`{self.write(node)}` is no whole number: no index", node
+            )
         return int(whole)
 
     def holds(self, statement: Node) -> bool:
@@ -146,7 +149,9 @@ class Meaning:
             return algebra.distance(left, right) < 1e-9
         return RELATIONS[relation](left.tensor.item(), right.tensor.item())
 
-    def assignments(self, names: Iterable[str], conditions: Iterable[Node]) -> list[dict[str, int]]:
+    def assignments(
+        self, names: Iterable[str], conditions: Iterable[Node]
+    ) -> list[dict[str, int]]:
         """List the indices that the conditions allow, tried two wider than usual.
 
         An index without a condition runs where the world says it does.
@@ -161,7 +166,9 @@ class Meaning:
                 found.append(at)
         for name, pool in zip(names, pools, strict=True):
             if name in stated and {pool[0], pool[-1]} & {at[name] for at in found}:
-                raise EquationError(f"{name} is not bounded; state its whole range, as in 1 \\le {name} \\le T")
+                raise EquationError(
+                    f"{name} is not bounded; state its whole range, as in 1 \\le {name} \\le T"
+                )
         return found
 
     def pool(self, name: str, wide: bool) -> range:
@@ -187,21 +194,23 @@ class Meaning:
 
     # Symbols ------------------------------------------------------------------
 
-    def on_number(self, token: Token) -> Value:
+    def _on_number(self, token: Token) -> Value:
         return number(float(token))
 
-    def on_symbol(self, token: Token) -> Value:
+    def _on_symbol(self, token: Token) -> Value:
         return self.named(str(token), [], [])
 
-    def on_subscript(self, base: Node, subscripts: Node) -> Value:
+    def _on_subscript(self, base: Node, subscripts: Node) -> Value:
         name = self.name_of(Tree("subscript", [base, subscripts]))
         if name:
             return self.named(*name)
         if base.data == "norm":
-            return algebra.norm(self.value(base.children[0]), self.write(subscripts).strip("{}"))
+            return algebra.norm(
+                self.value(base.children[0]), self.write(subscripts).strip("{}")
+            )
         return algebra.entry(self.value(base), tuple(self.indices(subscripts)))
 
-    def on_superscript(self, base: Node, exponent: Node) -> Value:
+    def _on_superscript(self, base: Node, exponent: Node) -> Value:
         name = self.name_of(Tree("superscript", [base, exponent]))
         if name:
             return self.named(*name)
@@ -221,7 +230,7 @@ class Meaning:
     def is_e(self, node: Node) -> bool:
         """Tell Euler's number from a symbol of the world."""
         name = str(node.children[0]) if node.data == "symbol" else ""
-        return plain_name(name) == "e" and self.tape.arity(name) is None
+        return plain_name(name) == "e" and not self.tape.arities(name)
 
     def name_of(self, node: Node) -> tuple[str, list[int], list[int]] | None:
         """Read a symbol with its subscripts and its superscript in brackets."""
@@ -230,7 +239,11 @@ class Meaning:
         while node.data in {"subscript", "superscript"}:
             base, script = node.children
             if node.data == "subscript":
-                below = self.indices(script) if base.data in {"symbol", "superscript"} else []
+                below = (
+                    self.indices(script)
+                    if base.data in {"symbol", "superscript"}
+                    else []
+                )
                 if not below:
                     return None
             elif script.data == "group" and self.layered(base):
@@ -246,7 +259,7 @@ class Meaning:
             node = node.children[0]
         if node.data != "symbol":
             return False
-        return (self.tape.arity(str(node.children[0])) or (0, 0))[1] > 0
+        return any(above for _, above in self.tape.arities(str(node.children[0])))
 
     def indices(self, subscripts: Node) -> list[int]:
         """Evaluate subscripts: ``t``, ``t,i`` or ``ij``."""
@@ -271,24 +284,29 @@ class Meaning:
         if not below and not layer:
             if name in self.at or name in self.tape.sizes:
                 return scalar({**self.tape.sizes, **self.at}[name])
-            if plain_name(name) == "e" and self.tape.arity(name) is None:
+            if plain_name(name) == "e" and not self.tape.arities(name):
                 return Value(torch.tensor(1.0, dtype=torch.float64).exp())
         if name in self.definitions:
             return self.defined(self.definitions[name], below)
-        if name == r"\delta" and len(below) == 2 and self.tape.arity(name) is None:
+        if name == r"\delta" and len(below) == 2 and not self.tape.arities(name):
             return scalar(float(below[0] == below[1]))
         key, parts = self.key(name, below, layer)
         value = Value(self.read(key))
         self.used.add(self.tape.sources.get(name, ""))
         return algebra.entry(value, parts) if parts else value
 
-    def key(self, name: str, below: list[int], layer: list[int]) -> tuple[Key, tuple[int, ...]]:
+    def key(
+        self, name: str, below: list[int], layer: list[int]
+    ) -> tuple[Key, tuple[int, ...]]:
         """Split the subscripts of a symbol into its own and those of a component."""
-        arity = self.tape.arity(name)
-        if arity is None:
+        arities = self.tape.arities(name)
+        if not arities:
             raise EquationError(f"{name} has no meaning here; {self.known()}")
+        arity = next((a for a in arities if a[1] == len(layer)), min(arities))
         if len(below) < arity[0] or len(layer) != arity[1]:
-            raise EquationError(f"{name} takes {arity[0]} subscripts and {arity[1]} superscripts in brackets")
+            raise EquationError(
+                f"{name} takes {arity[0]} subscripts and {arity[1]} superscripts in brackets"
+            )
         return (name, tuple(below[: arity[0]]), tuple(layer)), tuple(below[arity[0] :])
 
     def known(self) -> str:
@@ -309,13 +327,15 @@ class Meaning:
         if len(below) < len(what.parameters):
             raise EquationError(f"{what.name} takes {len(what.parameters)} subscripts")
         at = dict(zip(what.parameters, below, strict=False))
-        inside = replace(self, text=what.text, at=at, shapes={})
+        inside = replace(self, text=what.text, at=at, shapes={}, agreeing={})
         self.within_range(inside, what, at)
         value = inside.value(what.body)
         self.used.add(f"its definition in {what.label}")
         return algebra.entry(value, parts) if parts else value
 
-    def within_range(self, inside: Meaning, what: Definition, at: dict[str, int]) -> None:
+    def within_range(
+        self, inside: Meaning, what: Definition, at: dict[str, int]
+    ) -> None:
         """Refuse an index at which a definition was not made."""
         outside = replace(inside, at={})
         if at and at not in outside.assignments(at, what.conditions):
@@ -323,13 +343,13 @@ class Meaning:
 
     # Arithmetic ---------------------------------------------------------------
 
-    def on_group(self, inner: Node) -> Value:
+    def _on_group(self, inner: Node) -> Value:
         return self.value(inner)
 
-    def on_plus(self, a: Node, _: Token, b: Node) -> Value:
+    def _on_plus(self, a: Node, _: Token, b: Node) -> Value:
         return self.added(a, b, 1)
 
-    def on_minus(self, *parts: Any) -> Value:
+    def _on_minus(self, *parts: Node) -> Value:
         if len(parts) == 2:
             value = self.value(parts[1])
             return Value(-value.tensor, value.number)
@@ -342,25 +362,27 @@ class Meaning:
             a, left, b, right, "a term of the same shape would fit" + self.like(left)
         )
 
-    def on_times(self, a: Node, *rest: Any) -> Value:
+    def _on_times(self, a: Node, *rest: Node) -> Value:
         left, right = self.value(a), self.value(rest[-1])
         return algebra.times(left, right) or self.refuse(
             a, left, rest[-1], right, self.fitting(a, left, rest[-1], right)
         )
 
-    def on_odot(self, a: Node, _: Token, b: Node) -> Value:
+    def _on_odot(self, a: Node, _: Token, b: Node) -> Value:
         left, right = self.value(a), self.value(b)
         if left.shape != right.shape:
-            self.refuse(a, left, b, right, r"\odot needs two of one shape" + self.like(left))
+            self.refuse(
+                a, left, b, right, r"\odot needs two of one shape" + self.like(left)
+            )
         return Value(left.tensor * right.tensor)
 
-    def on_over(self, a: Node, *rest: Any) -> Value:
+    def _on_over(self, a: Node, *rest: Node) -> Value:
         left, right = self.value(a), self.value(rest[-1])
         return algebra.over(left, right) or self.refuse(
             a, left, rest[-1], right, "divide by a scalar, or by the same shape"
         )
 
-    def on_modulo(self, a: Node, _: Token, b: Node) -> Value:
+    def _on_modulo(self, a: Node, _: Token, b: Node) -> Value:
         return Value(torch.remainder(self.value(a).tensor, self.value(b).tensor))
 
     def refuse(self, a: Node, left: Value, b: Node, right: Value, advice: str) -> Value:
@@ -372,7 +394,9 @@ class Meaning:
 
     def like(self, value: Value) -> str:
         """Suggest the symbols of a shape."""
-        names = {k[0] for k, v in self.tape.values.items() if tuple(v.shape) == value.shape}
+        names = {
+            k[0] for k, v in self.tape.values.items() if tuple(v.shape) == value.shape
+        }
         return f", as do {', '.join(sorted(names))}" if names else ""
 
     def fitting(self, a: Node, left: Value, b: Node, right: Value) -> str:
@@ -385,50 +409,62 @@ class Meaning:
         }  # fmt: skip
         fits = [w for w, pair in ways.items() if pair and algebra.times(*pair)]
         fits += [rf"{one} \odot {two}"] if left.shape == right.shape else []
-        return "what would fit: " + ", ".join(f"`{w}`" for w in fits) if fits else "no product fits"
+        return (
+            "what would fit: " + ", ".join(f"`{w}`" for w in fits)
+            if fits
+            else "no product fits"
+        )
 
-    def on_root(self, inner: Node) -> Value:
+    def _on_root(self, inner: Node) -> Value:
         return Value(torch.sqrt(self.value(inner).tensor))
 
-    def on_norm(self, inner: Node) -> Value:
+    def _on_norm(self, inner: Node) -> Value:
         return algebra.norm(self.value(inner))
 
-    def on_absolute(self, inner: Node) -> Value:
+    def _on_absolute(self, inner: Node) -> Value:
         return self.of_scalar(inner, torch.abs)
 
-    def on_floor(self, inner: Node) -> Value:
+    def _on_floor(self, inner: Node) -> Value:
         return self.of_scalar(inner, torch.floor)
 
-    def on_ceil(self, inner: Node) -> Value:
+    def _on_ceil(self, inner: Node) -> Value:
         return self.of_scalar(inner, torch.ceil)
 
     def of_scalar(self, inner: Node, rule: Callable[[Tensor], Tensor]) -> Value:
         """Apply what is only meant for scalars."""
         value = self.value(inner)
         if value.shape != ():
-            raise EquationError(f"has shape {shape_of(value.shape)}: a scalar belongs here", inner)
+            raise EquationError(
+                f"has shape {shape_of(value.shape)}: a scalar belongs here", inner
+            )
         return Value(rule(value.tensor))
 
-    def on_matrix(self, *rows: Node) -> Value:
-        return algebra.stack([[self.value(cell) for cell in row.children] for row in rows])
+    def _on_matrix(self, *rows: Node) -> Value:
+        return algebra.stack(
+            [[self.value(cell) for cell in row.children] for row in rows]
+        )
 
-    def on_beside(self, *cells: Node) -> Value:
+    def _on_beside(self, *cells: Node) -> Value:
         return algebra.stack([[self.value(cell) for cell in cells]])
 
-    def on_above(self, *cells: Node) -> Value:
+    def _on_above(self, *cells: Node) -> Value:
         return algebra.stack([[self.value(cell)] for cell in cells])
 
-    def on_cases(self, *rows: Node) -> Value:
+    def _on_cases(self, *rows: Node) -> Value:
         met = [row.children[0] for row in rows if self.applies(row.children[1])]
         if not met:
             met = [r.children[0] for r in rows if r.children[1].data == "otherwise"]
         if len(met) != 1:
-            raise EquationError(f"{len(met)} of the cases apply{self.here()}; it must be one")
+            raise EquationError(
+                f"{len(met)} of the cases apply{self.here()}; it must be one"
+            )
         return self.value(met[0])
 
     def applies(self, condition: Node) -> bool:
         """Decide one line of a distinction of cases."""
-        return condition.data == "condition" and all(map(self.holds, condition.children))
+        return condition.data == "condition" and all(
+            map(self.holds, condition.children)
+        )
 
     def here(self) -> str:
         """Say at which indices we are."""
@@ -436,7 +472,9 @@ class Meaning:
 
     # Over an index ------------------------------------------------------------
 
-    def on_bigop(self, operator: Token, limits: Node, upper: Node | None, body: Node) -> Value:
+    def _on_bigop(
+        self, operator: Token, limits: Node, upper: Node | None, body: Node
+    ) -> Value:
         runs = self.runs(limits, upper)
         ordered = sorted(runs, key=lambda at: -next(iter(at.values())))
         values = [self.within(**at).value(body) for at in ordered]
@@ -444,7 +482,11 @@ class Meaning:
             return self.empty(operator, limits, body)
         total = values[0]
         for value in values[1:]:
-            joined = algebra.add(total, value) if operator == r"\sum" else algebra.times(total, value)
+            joined = (
+                algebra.add(total, value)
+                if operator == r"\sum"
+                else algebra.times(total, value)
+            )
             if joined is None:
                 raise EquationError(
                     f"`{self.write(body)}` has shape {shape_of(value.shape)}: {operator} cannot run over it"
@@ -460,26 +502,38 @@ class Meaning:
                 like = self.within(**{name: k}).value(body).tensor
             except EquationError:
                 continue
-            square = like.dim() == 2 and like.shape[0] == like.shape[1] and operator == r"\prod"
-            unit = torch.eye(len(like), dtype=torch.float64) if square else torch.ones_like(like)
+            square = (
+                like.dim() == 2
+                and like.shape[0] == like.shape[1]
+                and operator == r"\prod"
+            )
+            unit = (
+                torch.eye(len(like), dtype=torch.float64)
+                if square
+                else torch.ones_like(like)
+            )
             return Value(unit if operator == r"\prod" else torch.zeros_like(like))
         return number(float(operator == r"\prod"))
 
-    def on_extreme(self, operator: Token, limits: Node, body: Node) -> Value:
+    def _on_extreme(self, operator: Token, limits: Node, body: Node) -> Value:
         runs = self.runs(limits, None)
         return extreme(operator, [self.within(**at).value(body) for at in runs])
 
-    def on_extreme_of(self, operator: Token, arguments: Node) -> Value:
+    def _on_extreme_of(self, operator: Token, arguments: Node) -> Value:
         return extreme(operator, [self.value(a) for a in arguments.children])
 
-    def on_limit(self, _: Token, index: Node, __: Token, body: Node) -> Value:
-        near, far = (self.within(**{str(index.children[0]): k}).value(body) for k in (400, 800))
+    def _on_limit(self, _: Token, index: Node, __: Token, body: Node) -> Value:
+        near, far = (
+            self.within(**{str(index.children[0]): k}).value(body) for k in (400, 800)
+        )
         if algebra.distance(near, far) > 1e-6:
             raise EquationError("does not settle: 400 and 800 steps differ")
         return far
 
-    def on_expectation(self, operator: Token, body: Node) -> Value:
-        chances = [(p, replace(self, tape=o).value(body).tensor) for p, o in self.tape.outcomes]
+    def _on_expectation(self, operator: Token, body: Node) -> Value:
+        chances = [
+            (p, replace(self, tape=o).value(body).tensor) for p, o in self.tape.outcomes
+        ]
         if not chances or all(torch.equal(v, chances[0][1]) for _, v in chances):
             raise EquationError("is not random: it needs no expectation")
         mean = torch.stack([p * v for p, v in chances]).sum(0)
@@ -489,11 +543,15 @@ class Meaning:
 
     # Functions ----------------------------------------------------------------
 
-    def on_call(self, token: Token, modifiers: Node, arguments: Node) -> Value:
+    def _on_call(self, token: Token, modifiers: Node, arguments: Node) -> Value:
         inner = arguments.children if arguments.data == "arguments" else [arguments]
         values = [self.value(a) for a in inner]
         name = str(token) if str(token) in self.tape.functions else plain_name(token)
-        name = name if name in ELEMENTWISE or name in self.tape.functions else plain_name(name)
+        name = (
+            name
+            if name in ELEMENTWISE or name in self.tape.functions
+            else plain_name(name)
+        )
         primed = [m for m in modifiers.children if m.data == "prime"]
         result = self.slope(name, values) if primed else self.applied(name, values)
         for m in modifiers.children:
@@ -508,7 +566,11 @@ class Meaning:
         if name in STRUCTURAL:
             return STRUCTURAL[name](values[0])
         rule = self.rule(name)
-        self.used.add(f"torch.{name.strip(chr(92))}" if name in ELEMENTWISE or name == "softmax" else "")
+        self.used.add(
+            f"torch.{name.strip(chr(92))}"
+            if name in ELEMENTWISE or name == "softmax"
+            else ""
+        )
         made = rule(*(v.tensor for v in values))
         if not self.tape.scrambled:
             return Value(made)
@@ -529,7 +591,9 @@ class Meaning:
         """Differentiate an elementwise function at its argument."""
         x = values[0].tensor
         if self.tape.scrambled:
-            return Value(self.tape.noise(("slope", name, tuple(x.reshape(-1).tolist())), x.shape))
+            return Value(
+                self.tape.noise(("slope", name, tuple(x.reshape(-1).tolist())), x.shape)
+            )
         self.used.add("autograd")
         x = x if x.requires_grad else x.detach().requires_grad_()
         made = self.rule(name)(x).sum()
@@ -537,20 +601,22 @@ class Meaning:
 
     # Derivatives --------------------------------------------------------------
 
-    def on_derivative(self, upper: Token, of: Node, *rest: Any) -> Value:
+    def _on_derivative(self, upper: Token, of: Node, *rest: Node) -> Value:
         lower, by = rest[-2:]
         if (upper == r"\partial") != (lower == r"\partial"):
             raise EquationError(r"mixes \partial and \mathrm{d}")
         return self.derivative(upper == r"\partial", of, by)
 
-    def on_operator(self, upper: Token, lower: Token, by: Node, of: Node) -> Value:
-        return self.on_derivative(upper, of, lower, by)
+    def _on_operator(self, upper: Token, lower: Token, by: Node, of: Node) -> Value:
+        return self._on_derivative(upper, of, lower, by)
 
     def derivative(self, direct: bool, of: Node, by: Node) -> Value:
         """Differentiate, and lay the result out."""
         key, parts = self.place(by)
         raw, shape = self.directly(of, key) if direct else self.totally(of, key)
         below = tuple(self.tape.values[key].shape)
+        if not direct:
+            self.compare(of, raw, key)
         if parts:
             raw = raw[(..., *component(parts, below))]
             below = ()
@@ -561,7 +627,9 @@ class Meaning:
         """Read what is differentiated by: a symbol, or a component of one."""
         named = Meaning.reference(self, node)
         if named is None or named[0] in self.definitions:
-            raise EquationError(f"`{self.write(node)}` is nothing to differentiate by", node)
+            raise EquationError(
+                f"`{self.write(node)}` is nothing to differentiate by", node
+            )
         key, parts = self.key(*named)
         self.tape.get(key)
         return key, parts
@@ -584,6 +652,22 @@ class Meaning:
         known = memo[0] if memo and not memo[1] else None
         return self.tape.total(value.tensor, by, known), value.shape
 
+    def compare(self, of: Node, raw: Tensor, by: Key) -> None:
+        """Note whether a total derivative is no other than the direct one."""
+        named = self.reference(of)
+        if self.tape.scrambled or named is None or named[0] in self.definitions:
+            return
+        key, parts = self.key(*named)
+        agrees = self.tape.has_argument(key, by)
+        if agrees:
+            direct = self.tape.direct(key, by)
+            shape = tuple(self.tape.values[key].shape)
+            agrees = torch.allclose(
+                raw, direct[component(parts, shape)] if parts else direct
+            )
+        place = start(of), end(of)
+        self.agreeing[place] = self.agreeing.get(place, True) and agrees
+
     def directly(self, of: Node, by: Key) -> tuple[Tensor, tuple[int, ...]]:
         """Differentiate a symbol by its argument, or an expression by what it shows."""
         named = self.reference(of)
@@ -594,7 +678,9 @@ class Meaning:
         raw = self.tape.direct(key, by)
         if parts:
             raw, shape = raw[component(parts, shape)], ()
-        return (self.nonsense("direct", of, by, raw.shape) if self.tape.scrambled else raw), shape
+        return (
+            self.nonsense("direct", of, by, raw.shape) if self.tape.scrambled else raw
+        ), shape
 
     def visibly(self, of: Node, by: Key) -> tuple[Tensor, tuple[int, ...]]:
         """Differentiate an expression by a symbol that stands in it."""
@@ -603,7 +689,9 @@ class Meaning:
         if not value.tensor.requires_grad:
             raise EquationError(f"`{self.write(of)}` does not contain {by[0]}")
         raw = jacobian(value.tensor, leaf)
-        return (self.nonsense("direct", of, by, raw.shape) if self.tape.scrambled else raw), value.shape
+        return (
+            self.nonsense("direct", of, by, raw.shape) if self.tape.scrambled else raw
+        ), value.shape
 
     def nonsense(self, kind: str, of: Node, by: Key, shape: Iterable[int]) -> Tensor:
         """Scramble a derivative."""
@@ -612,12 +700,14 @@ class Meaning:
         what = str(named) if named else (self.write(of), at)
         return self.tape.noise((kind, what, by), tuple(shape))
 
-    def on_gradient(self, by: Node, of: Node) -> Value:
+    def _on_gradient(self, by: Node, of: Node) -> Value:
         node = self.single(by) if by.data == "one" else by.children[0]
         key, parts = self.place(node)
         raw, shape = self.totally(of, key)
         if shape != ():
-            raise EquationError(rf"has shape {shape_of(shape)}: \nabla is for scalars", of)
+            raise EquationError(
+                rf"has shape {shape_of(shape)}: \nabla is for scalars", of
+            )
         self.used.add("autograd")
         return Value(raw[component(parts, tuple(raw.shape))] if parts else raw)
 
@@ -626,7 +716,9 @@ def component(parts: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]
     """Turn indices that count from 1 into a position of a tensor of this shape."""
     padded = (*parts, 1) if len(parts) == 1 and shape[1:] == (1,) else parts
     padded = (1, *parts) if len(parts) == 1 and shape[:1] == (1,) else padded
-    if len(padded) != len(shape) or any(not 1 <= i <= n for i, n in zip(padded, shape, strict=True)):
+    if len(padded) != len(shape) or any(
+        not 1 <= i <= n for i, n in zip(padded, shape, strict=True)
+    ):
         raise EquationError(f"has no component {parts} in shape {shape_of(shape)}")
     return tuple(i - 1 for i in padded)
 
@@ -638,20 +730,28 @@ def extreme(operator: str, values: list[Value]) -> Value:
     if not values:
         raise EquationError(f"{operator} runs over nothing")
     together = torch.cat([v.tensor.reshape(-1) for v in values])
-    return Value(together.max() if plain_name(operator) in {"max", r"\max", r"\sup"} else together.min())
+    return Value(
+        together.max()
+        if plain_name(operator) in {"max", r"\max", r"\sup"}
+        else together.min()
+    )
 
 
 def diagonal(value: Value) -> Value:
     """Make a diagonal matrix of a column."""
     if len(value.shape) != 2 or value.shape[1] != 1:
-        raise EquationError(f"diag of shape {shape_of(value.shape)}: a column belongs here")
+        raise EquationError(
+            f"diag of shape {shape_of(value.shape)}: a column belongs here"
+        )
     return Value(torch.diag(value.tensor[:, 0]))
 
 
 def trace(value: Value) -> Value:
     """Sum the diagonal of a square matrix."""
     if len(value.shape) != 2 or value.shape[0] != value.shape[1]:
-        raise EquationError(f"tr of shape {shape_of(value.shape)}: a square matrix belongs here")
+        raise EquationError(
+            f"tr of shape {shape_of(value.shape)}: a square matrix belongs here"
+        )
     return Value(value.tensor.trace())
 
 
@@ -667,10 +767,14 @@ def combined(rule: str, parts: list[Any]) -> Fraction | None:
     """Combine whole numbers."""
     first, rest = parts[0], parts[1:]
     if rule == "minus":
-        return first - rest[0] if rest else -first  # type: ignore[no-any-return]
+        return first - rest[0] if rest else -first
     if rule == "over" and rest[0] == 0:
         return None
-    return {"plus": lambda: first + rest[0], "times": lambda: first * rest[0], "over": lambda: first / rest[0]}[rule]()
+    return {
+        "plus": lambda: first + rest[0],
+        "times": lambda: first * rest[0],
+        "over": lambda: first / rest[0],
+    }[rule]()
 
 
 def links(chain: Node) -> Iterator[tuple[Node, str, Node]]:
@@ -694,7 +798,9 @@ def symbols(node: Node) -> set[str]:
 
 def unequal(statement: Node) -> bool:
     r"""Tell a condition such as ``i \ne j``, which bounds nothing."""
-    return statement.data == "chain" and all(r in {r"\ne", r"\neq"} for _, r, _ in links(statement))
+    return statement.data == "chain" and all(
+        r in {r"\ne", r"\neq"} for _, r, _ in links(statement)
+    )
 
 
 def bound_index(limits: Node) -> str:

@@ -77,7 +77,9 @@ class Mutator:
         """Make all mutants, each once."""
         seen = {" ".join(self.latex.split())}
         for edit in self.edits():
-            mutant = Mutant(edit.kind, self.latex[: edit.begin] + edit.text + self.latex[edit.end :])
+            mutant = Mutant(
+                edit.kind, self.latex[: edit.begin] + edit.text + self.latex[edit.end :]
+            )
             if mutant.text not in seen:
                 seen.add(mutant.text)
                 yield mutant
@@ -92,9 +94,14 @@ class Mutator:
                 if Row.is_condition(inner, self.equation.world):
                     yield from self.of_condition(inner)
                     continue
+                if item.data == "bare":
+                    yield self.edit("bound", inner, f"{self.write(inner)} + 1")
+                    continue
                 if item.data == "given":
                     yield self.edit("condition", item, "")
-                sides = inner.children[1:] if inner.data == "definition" else inner.children
+                sides = (
+                    inner.children[1:] if inner.data == "definition" else inner.children
+                )
                 yield from self.of_sides(sides)
 
     def of_sides(self, sides: Sequence[Node | Token]) -> Iterator[Edit]:
@@ -121,7 +128,9 @@ class Mutator:
         if name:
             yield from self.of_name(node)
         for child in node.children:
-            if isinstance(child, Tree) and not (name and is_symbol(child) and child is node.children[0]):
+            if isinstance(child, Tree) and not (
+                name and is_symbol(child) and child is node.children[0]
+            ):
                 yield from self.of_tree(child)
 
     def edit(self, kind: str, node: Node | Token, text: str) -> Edit:
@@ -145,7 +154,9 @@ class Mutator:
             return
         yield self.edit("sign", operator, "-" if operator == "+" else "+")
         yield self.edit("term", node, self.write(left[0]))
-        yield self.edit("term", node, f"{'' if operator == '+' else '-'}{{{self.write(right)}}}")
+        yield self.edit(
+            "term", node, f"{'' if operator == '+' else '-'}{{{self.write(right)}}}"
+        )
 
     of_minus = of_plus
 
@@ -164,7 +175,11 @@ class Mutator:
     def of_over(self, node: Node) -> Iterator[Edit]:
         """Drop the numerator or the denominator, turn a fraction over."""
         above, below = self.write(node.children[0]), self.write(node.children[-1])
-        for text in (f"{{{above}}}", rf"\frac{{1}}{{{below}}}", rf"\frac{{{below}}}{{{above}}}"):
+        for text in (
+            f"{{{above}}}",
+            rf"\frac{{1}}{{{below}}}",
+            rf"\frac{{{below}}}{{{above}}}",
+        ):
             yield self.edit("factor", node, text)
 
     def of_odot(self, node: Node) -> Iterator[Edit]:
@@ -177,12 +192,14 @@ class Mutator:
     def of_superscript(self, node: Node) -> Iterator[Edit]:
         """Drop or change an exponent, drop a transpose."""
         base, exponent = node.children
-        if exponent.data in {"transposed", "layer_transposed"}:  # type: ignore[union-attr]
+        if exponent.data in {"transposed", "layer_transposed"}:
             yield self.edit("transpose", node, self.write(base))
-        elif not (is_symbol(node) and exponent.data == "group"):  # type: ignore[union-attr]
+        elif not (is_symbol(node) and exponent.data == "group"):
             yield self.edit("exponent", node, self.write(base))
-            if exponent.data != "elementwise":  # type: ignore[union-attr]
-                yield self.edit("exponent", exponent, f"{{{self.write(exponent).strip('{}')} + 1}}")
+            if exponent.data != "elementwise":
+                yield self.edit(
+                    "exponent", exponent, f"{{{self.write(exponent).strip('{}')} + 1}}"
+                )
 
     def of_name(self, node: Node) -> Iterator[Edit]:
         """Transpose a symbol, exchange it, shift its indices."""
@@ -190,24 +207,34 @@ class Mutator:
             yield self.edit("transpose", node, rf"{{{self.write(node)}}}^\top")
         base = node
         while base.data != "symbol":
-            base, script = base.children  # type: ignore[assignment]
-            yield from self.of_script(script)  # type: ignore[arg-type]
+            base, script = base.children
+            yield from self.of_script(script)
         for other in self.others(str(base.children[0]), scripted=base is not node):
-            yield self.edit("symbol", base, f" {other} ")
+            yield self.edit("symbol", base, self.spaced(base, other))
+
+    def spaced(self, base: Node, other: str) -> str:
+        """Write another symbol so that it does not run into its neighbours."""
+        before = " " if self.write(base).startswith("\\") else ""
+        after = " " if other.startswith("\\") and other[-1].isalpha() else ""
+        return f"{before}{other}{after}"
 
     def of_script(self, script: Node) -> Iterator[Edit]:
         """Shift an index."""
         indices = script.children if script.data == "indices" else [script]
         if script.data not in {"indices", "one", "group"}:
             return
-        if len(indices) == 1 and indices[0].data == "times":  # type: ignore[union-attr]
-            first, last = indices[0].children[0], indices[0].children[-1]  # type: ignore[union-attr]
-            yield self.edit("index", script, f"{{{self.write(last)} {self.write(first)}}}")
+        if len(indices) == 1 and indices[0].data == "times":
+            first, last = indices[0].children[0], indices[0].children[-1]
+            yield self.edit(
+                "index", script, f"{{{self.write(last)} {self.write(first)}}}"
+            )
             return
         for index in indices:
             for shift in ("+ 1", "- 1"):
                 shifted = f"{self.write(index).strip('{()}')} {shift}"
-                wrapped = {"one": "{%s}", "group": "(%s)"}.get(script.data, "%s") % shifted  # type: ignore[call-overload]
+                wrapped = {"one": "{%s}", "group": "(%s)"}.get(
+                    script.data, "%s"
+                ) % shifted
                 yield self.edit("index", index, wrapped)
 
     def others(self, name: str, scripted: bool) -> list[str]:
@@ -217,8 +244,8 @@ class Mutator:
             kin = set(self.tape.sizes)
         elif not scripted and name in self.equation.world.indices:
             kin = here & self.equation.world.indices
-        elif self.tape.arity(name):
-            kin = {n for n, _, _ in self.tape.values if self.tape.arity(n) == self.tape.arity(name)}
+        elif arities := self.tape.arities(name):
+            kin = {n for n, _, _ in self.tape.values if self.tape.arities(n) & arities}
         else:
             return []
         return sorted(kin - {name}, key=lambda n: (n not in here, n))[:2]
@@ -228,7 +255,9 @@ class Mutator:
         value = float(self.write(node))
         for other in (value + 1, value - 1):
             if other or value > 1:
-                yield self.edit("number", node, f"{other:g}" if other >= 0 else f"({other:g})")
+                yield self.edit(
+                    "number", node, f"{other:g}" if other >= 0 else f"({other:g})"
+                )
 
     def of_bigop(self, node: Node) -> Iterator[Edit]:
         """Shift a bound, exchange sum and product."""
@@ -237,12 +266,14 @@ class Mutator:
         yield self.edit("function", operator, EXCHANGED[str(operator)])
         if upper is not None:
             for shift in ("+ 1", "- 1"):
-                first = limits.children[0].children[-1]  # type: ignore[union-attr]
+                first = limits.children[0].children[-1]
                 yield self.edit("bound", first, f"{self.write(first)} {shift}")
-                yield self.edit("bound", upper, f"{{{self.write(upper).strip('{}')} {shift}}}")
+                yield self.edit(
+                    "bound", upper, f"{{{self.write(upper).strip('{}')} {shift}}}"
+                )
         elif limits.data == "limits":
             for statement in limits.children:
-                yield from self.of_condition(statement)  # type: ignore[arg-type]
+                yield from self.of_condition(statement)
 
     def of_limits(self, node: Node) -> Iterator[Edit]:
         """Leave limits to the operator they belong to."""
@@ -265,8 +296,16 @@ class Mutator:
             yield self.edit("function", function, EXCHANGED[str(function)])
         if len(arguments.children) == 1 or arguments.data != "arguments":
             yield self.edit("function", node, f"{{{self.write(arguments).strip()}}}")
-        for modifier in modifiers.children:  # type: ignore[union-attr]
-            yield self.edit("exponent", modifier, "2" if modifier.data == "number" and self.write(modifier) != "2" else "3" if modifier.data == "number" else "")  # type: ignore[union-attr]
+        for modifier in modifiers.children:
+            yield self.edit(
+                "exponent",
+                modifier,
+                "2"
+                if modifier.data == "number" and self.write(modifier) != "2"
+                else "3"
+                if modifier.data == "number"
+                else "",
+            )
 
     def of_derivative(self, node: Node) -> Iterator[Edit]:
         """Exchange direct and total derivative."""
@@ -304,12 +343,20 @@ class Mutator:
             yield self.edit("bound", first, f"{self.write(first)} - 1")
             yield self.edit("bound", last, f"{self.write(last)} + 1")
             return
-        parts, falling = node.children, any(str(r.children[0]) in {">", r"\ge", r"\geq"} for r in node.children[1::2])  # type: ignore[union-attr]
+        if all(str(r.children[0]) == "=" for r in node.children[1::2]):
+            return
+        parts, falling = (
+            node.children,
+            any(
+                str(r.children[0]) in {">", r"\ge", r"\geq"}
+                for r in node.children[1::2]
+            ),
+        )
         low, high = (parts[-1], parts[0]) if falling else (parts[0], parts[-1])
         yield self.edit("bound", low, f"{self.write(low)} - 1")
         yield self.edit("bound", high, f"{self.write(high)} + 1")
         for relation in parts[1::2]:
-            if (sign := str(relation.children[0])) in WIDER:  # type: ignore[union-attr]
+            if (sign := str(relation.children[0])) in WIDER:
                 yield self.edit("relation", relation, WIDER[sign])
 
 
@@ -353,15 +400,30 @@ def survey(chapters: Iterable[Chapter]) -> tuple[str, list[str]]:
         living, total = surviving(chapter)
         caught_all, total_all = caught_all + total - len(living), total_all + total
         lines.append(score(chapter.file, total - len(living), total))
-        reasons = {(label, text): why for label in chapter.equations for text, why in survivors().get(label, {}).items()}
+        reasons = {
+            (label, text): why
+            for label in chapter.equations
+            for text, why in survivors().get(label, {}).items()
+        }
         for label, mutant in living:
             reason = reasons.pop((label, mutant.text), "")
-            lines.append(f"  {label} ({mutant.kind}): {mutant.text}\n    {reason or 'NO REASON RECORDED'}")
-            wrong += [] if reason else [f"{label}: a mutant survives without a reason: {mutant.text}"]
-        wrong += [f"{label}: a reason is recorded, but this is caught: {text}" for label, text in reasons]
+            lines.append(
+                f"  {label} ({mutant.kind}): {mutant.text}\n    {reason or 'NO REASON RECORDED'}"
+            )
+            wrong += (
+                []
+                if reason
+                else [f"{label}: a mutant survives without a reason: {mutant.text}"]
+            )
+        wrong += [
+            f"{label}: a reason is recorded, but this is caught: {text}"
+            for label, text in reasons
+        ]
     lines.append(score("all", caught_all, total_all))
     if caught_all < FLOOR * total_all:
-        wrong.append(f"only {caught_all} of {total_all} mutants are caught; the floor is {FLOOR:.0%}")
+        wrong.append(
+            f"only {caught_all} of {total_all} mutants are caught; the floor is {FLOOR:.0%}"
+        )
     return "\n".join(lines), wrong
 
 
@@ -379,4 +441,6 @@ def surviving(chapter: Chapter) -> tuple[list[tuple[str, Mutant]], int]:
 
 def score(name: str, count: int, total: int) -> str:
     """Write a line of the table."""
-    return f"{name}: {count} of {total} mutants caught" + (f" ({count / total:.1%})" if total else "")
+    return f"{name}: {count} of {total} mutants caught" + (
+        f" ({count / total:.1%})" if total else ""
+    )

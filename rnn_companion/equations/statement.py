@@ -19,7 +19,17 @@ from .meaning import Definition, bound_index, links, symbols
 from .worlds import World, find_world
 
 RANGES = {"series", "members", "listed"}
-WHOLE = {"symbol", "number", "plus", "minus", "times", "over", "group", "chain", "relation"}
+WHOLE = {
+    "symbol",
+    "number",
+    "plus",
+    "minus",
+    "times",
+    "over",
+    "group",
+    "chain",
+    "relation",
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,11 @@ class Claim:
     @property
     def names(self) -> set[str]:
         """The symbols that stand in it."""
-        return symbols(self.left) | symbols(self.right) | set().union(*map(symbols, self.given))
+        return (
+            symbols(self.left)
+            | symbols(self.right)
+            | set().union(*map(symbols, self.given))
+        )
 
 
 @dataclass
@@ -49,13 +63,17 @@ class Equation:
     claims: list[Claim] = field(default_factory=list)
     definitions: list[Definition] = field(default_factory=list)
 
-    def add(self, node: Node, conditions: Sequence[Node], given: Sequence[Node]) -> None:
+    def add(
+        self, node: Node, conditions: Sequence[Node], given: Sequence[Node]
+    ) -> None:
         """Add a claim or a definition, with the conditions that concern it."""
         if node.data == "definition":
             self.definitions.append(self.define(*node.children, conditions))
             return
         for left, relation, right in links(node):
-            free = self.free(left) | self.free(right) | set().union(*map(self.free, given))
+            free = (
+                self.free(left) | self.free(right) | set().union(*map(self.free, given))
+            )
             mine = self.concerning(conditions, free)
             names = tuple(sorted(free | self.letters(mine)))
             self.claims.append(Claim(left, relation, right, names, mine, tuple(given)))
@@ -64,15 +82,19 @@ class Equation:
         """Read ``J_t := ...``."""
         name, parameters = header(head)
         tape = self.world.draws[0]
-        if tape.arity(name) or name in tape.functions or name in tape.sizes:
-            raise EquationError(f"{name} is known to the world; a claim is written with =", head)
+        if tape.arities(name) or name in tape.functions or name in tape.sizes:
+            raise EquationError(
+                f"{name} is known to the world; a claim is written with =", head
+            )
         loose = self.free(body) - set(parameters)
         if loose or name in symbols(body):
             what = ", ".join(sorted(loose)) or name
             raise EquationError(f"{what} is not given by the left side", body)
         mine = self.concerning(conditions, parameters)
         display = self.display
-        return Definition(name, parameters, body, display.latex, display.label, display.line, mine)
+        return Definition(
+            name, parameters, body, display.latex, display.label, display.line, mine
+        )
 
     @property
     def names(self) -> set[str]:
@@ -87,7 +109,9 @@ class Equation:
         """Collect the indices in conditions."""
         return set().union(*map(symbols, nodes)) & self.world.indices
 
-    def concerning(self, conditions: Iterable[Node], free: Iterable[str]) -> tuple[Node, ...]:
+    def concerning(
+        self, conditions: Iterable[Node], free: Iterable[str]
+    ) -> tuple[Node, ...]:
         """Keep the conditions about these indices."""
         return tuple(c for c in conditions if self.letters([c]) & set(free))
 
@@ -122,9 +146,13 @@ def understand(display: Display, known: Mapping[str, Definition]) -> Equation:
         for node in row.claims:
             equation.add(node, [*row.conditions, *everywhere], row.given)
         if unused := equation.letters(row.conditions) - used_in(equation, rows):
-            raise EquationError(f"a range is stated for {', '.join(sorted(unused))}, which is not used")
+            raise EquationError(
+                f"a range is stated for {', '.join(sorted(unused))}, which is not used"
+            )
     if not (equation.claims or equation.definitions):
-        raise EquationError("claims nothing; mark it <!-- eqcheck: prose --> if it is not to be checked")
+        raise EquationError(
+            "claims nothing; mark it <!-- eqcheck: prose --> if it is not to be checked"
+        )
     return equation
 
 
@@ -148,12 +176,16 @@ class Row:
             assert isinstance(item, Tree)
             waiting = self.sort(item, waiting)
         if waiting:
-            raise EquationError(f"{', '.join(waiting)} stands alone and says nothing", row)
+            raise EquationError(
+                f"{', '.join(waiting)} stands alone and says nothing", row
+            )
 
     def sort(self, item: Node, waiting: list[str]) -> list[str]:
         """File a statement; return the indices that still wait for their range."""
         node = item.children[0] if item.data == "given" else item
         assert isinstance(node, Tree)
+        if node.data == "bare" and self.listed(node):
+            return waiting
         if node.data == "bare":
             return [*waiting, self.index(node)]
         if self.is_condition(node, self.world):
@@ -167,10 +199,24 @@ class Row:
             self.claims.append(node)
         return waiting
 
+    def listed(self, bare: Node) -> bool:
+        """Read the ``2`` of ``l = 1, 2``: one more value of the index before it."""
+        last = self.conditions[-1] if self.conditions else None
+        if last is None or symbols(bare) or last.data not in {"chain", "listed"}:
+            return False
+        first, *values = last.children
+        if last.data == "chain" and [r for _, r, _ in links(last)] != ["="]:
+            return False
+        before = values[1:] if last.data == "chain" else values
+        self.conditions[-1] = Tree(
+            "listed", [first, *before, bare.children[0]], last.meta
+        )
+        return True
+
     def index(self, bare: Node) -> str:
-        """Read the ``i`` of ``i, j = 1, \\dots, q``."""
+        r"""Read the ``i`` of ``i, j = 1, \dots, q``."""
         names = symbols(bare)
-        if bare.children[0].data != "symbol" or not names <= self.world.indices:  # type: ignore[union-attr]
+        if bare.children[0].data != "symbol" or not names <= self.world.indices:
             raise EquationError("stands alone and says nothing", bare)
         return names.pop()
 
@@ -186,7 +232,7 @@ class Row:
 
 
 def spread(node: Node, waiting: Sequence[str]) -> list[Node]:
-    """Give the range of ``j`` in ``i, j = 1, \\dots, q`` to ``i`` as well."""
+    r"""Give the range of ``j`` in ``i, j = 1, \\dots, q`` to ``i`` as well."""
     if waiting and node.data not in RANGES:
         raise EquationError(f"{', '.join(waiting)} has no range", node)
     if node.data not in RANGES:
@@ -195,10 +241,10 @@ def spread(node: Node, waiting: Sequence[str]) -> list[Node]:
     assert isinstance(first, Tree)
     if first.data != "symbol":
         raise EquationError("a range is stated for one index", node)
-    if node.data == "series" and (len(rest) != 3 or str(rest[0].children[0]) != "="):  # type: ignore[union-attr]
+    if node.data == "series" and (len(rest) != 3 or str(rest[0].children[0]) != "="):
         raise EquationError(r"a range is written t = 1, \dots, T", node)
     (token,) = first.children
-    others = [Tree("symbol", [token.update(value=n)], first.meta) for n in waiting]  # type: ignore[union-attr]
+    others = [Tree("symbol", [token.update(value=n)], first.meta) for n in waiting]
     return [Tree(node.data, [index, *rest], node.meta) for index in (first, *others)]
 
 
@@ -206,17 +252,21 @@ def header(head: Node) -> tuple[str, tuple[str, ...]]:
     """Read the left side of a definition: a new symbol and its indices."""
     parameters: list[str] = []
     if head.data == "subscript":
-        head, script = head.children  # type: ignore[assignment]
-        for part in script.children:  # type: ignore[union-attr]
+        head, script = head.children
+        for part in script.children:
             if isinstance(part, Tree) and part.data != "symbol":
                 raise EquationError("a definition has plain indices on its left", part)
-            parameters.append(str(part.children[0]) if isinstance(part, Tree) else str(part))
+            parameters.append(
+                str(part.children[0]) if isinstance(part, Tree) else str(part)
+            )
     if head.data != "symbol":
         raise EquationError("only a new symbol can be defined", head)
     return str(head.children[0]), tuple(parameters)
 
 
-def free_indices(node: Node, letters: set[str], bound: frozenset[str] = frozenset()) -> set[str]:
+def free_indices(
+    node: Node, letters: set[str], bound: frozenset[str] = frozenset()
+) -> set[str]:
     """Collect the indices that no sum, product, maximum or limit binds."""
     if node.data in {"symbol", "one"}:
         return {str(node.children[0])} & (letters - bound)
@@ -231,12 +281,12 @@ def free_indices(node: Node, letters: set[str], bound: frozenset[str] = frozense
 def is_symbol(node: Node) -> bool:
     """Tell a symbol with scripts from an expression with scripts."""
     while node.data in {"subscript", "superscript"}:
-        node = node.children[0]  # type: ignore[assignment]
+        node = node.children[0]
     return node.data == "symbol"
 
 
 def scripts(node: Node) -> Iterator[Node]:
     """Walk over all scripts of a symbol."""
     while node.data in {"subscript", "superscript"}:
-        node, script = node.children  # type: ignore[assignment]
-        yield script  # type: ignore[misc]
+        node, script = node.children
+        yield script

@@ -8,11 +8,9 @@ symbol differentiates the one function that makes it from its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -59,7 +57,8 @@ class Tape:
     outcomes: list[tuple[float, Tape]] = field(default_factory=list)
     scrambled: bool = False
     _keys: dict[int, Key] = field(default_factory=dict)
-    _memory: dict[Any, Tensor] = field(default_factory=dict)
+    _arities: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
+    _memory: dict[Hashable, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(self.seed)
@@ -70,7 +69,9 @@ class Tape:
         """Draw standard normal numbers of this shape, in float64."""
         return scale * torch.randn(shape, generator=self.generator, dtype=torch.float64)
 
-    def leaf(self, name: str, value: Tensor, *at: int, layer: int | None = None) -> Tensor:
+    def leaf(
+        self, name: str, value: Tensor, *at: int, layer: int | None = None
+    ) -> Tensor:
         """Name a value that nothing else on the tape makes.
 
         Parameters
@@ -93,19 +94,30 @@ class Tape:
         return self.put(name, value, *at, layer=layer)
 
     def put(
-        self, name: str, value: Tensor, *at: int, layer: int | None = None, source: str = ""
+        self,
+        name: str,
+        value: Tensor | float,
+        *at: int,
+        layer: int | None = None,
+        source: str = "",
     ) -> Tensor:
         """Name a value as it is; `source` says where it comes from."""
         key = (name, at, () if layer is None else (layer,))
-        value = value.to(torch.float64)
+        value = torch.as_tensor(value, dtype=torch.float64)
         self.values[key] = value
         self._keys[id(value)] = key
+        self._arities.setdefault(name, set()).add((len(at), len(key[2])))
         if source:
             self.sources[name] = source
         return value
 
     def step(
-        self, name: str, rule: Rule, arguments: Sequence[Tensor], *at: int, layer: int | None = None
+        self,
+        name: str,
+        rule: Rule,
+        arguments: Sequence[Tensor],
+        *at: int,
+        layer: int | None = None,
     ) -> Tensor:
         """Name the value of a function of other symbols: its direct arguments."""
         value = self.put(name, rule(*arguments), *at, layer=layer)
@@ -128,7 +140,9 @@ class Tape:
         (value,) = torch.autograd.grad(of, by, retain_graph=True)
         return self.put(name, value, *at, source="autograd")
 
-    def chance(self, values: Sequence[Tensor], probabilities: Sequence[float]) -> Tensor:
+    def chance(
+        self, values: Sequence[Tensor], probabilities: Sequence[float]
+    ) -> Tensor:
         """Draw from finitely many values; expectations run over all of them."""
         turn = len(self.probabilities)
         self.probabilities.append(probabilities)
@@ -136,26 +150,43 @@ class Tape:
 
     # What the checker reads ---------------------------------------------------
 
-    def arity(self, name: str) -> tuple[int, int] | None:
-        """Count the subscripts and superscripts of a symbol, if it is known."""
-        return next(((len(a), len(b)) for n, a, b in self.values if n == name), None)
+    def arities(self, name: str) -> set[tuple[int, int]]:
+        """Count the subscripts and superscripts a symbol may have; none if unknown."""
+        return self._arities.get(name, set())
 
     def get(self, key: Key) -> Tensor:
         """Look a symbol up; what does not exist is an error that says what does."""
         if key not in self.values:
             known = [sub + sup for name, sub, sup in self.values if name == key[0]]
             spans = [f"{min(axis)} to {max(axis)}" for axis in zip(*known, strict=True)]
-            raise EquationError(f"{shown(key)} does not exist: its indices run {', '.join(spans)}")
-        if any(not torch.equal(self.values[key], o.values[key]) for _, o in self.outcomes):
-            raise EquationError(f"{shown(key)} is random: it belongs inside an expectation")
+            raise EquationError(
+                f"{shown(key)} does not exist: its indices run {', '.join(spans)}"
+            )
+        if any(
+            not torch.equal(self.values[key], o.values[key]) for _, o in self.outcomes
+        ):
+            raise EquationError(
+                f"{shown(key)} is random: it belongs inside an expectation"
+            )
         if self.scrambled:
             return self.noise(("value", key), self.values[key].shape)
         return self.values[key]
 
-    def noise(self, what: Any, shape: Sequence[int]) -> Tensor:
+    def no_such(self, key: Key) -> str:
+        """Say where the indices of a symbol run."""
+        size = len(key[1]), len(key[2])
+        known = [
+            a + b for n, a, b in self.values if (n, len(a), len(b)) == (key[0], *size)
+        ]
+        spans = [f"{min(axis)} to {max(axis)}" for axis in zip(*known, strict=True)]
+        return f"{shown(key)} does not exist: its indices run {', '.join(spans)}"
+
+    def noise(self, what: Hashable, shape: Sequence[int]) -> Tensor:
         """Return numbers that mean nothing, the same each time for the same thing."""
         if what not in self._memory:
-            uniform = torch.rand(tuple(shape), generator=self.generator, dtype=torch.float64)
+            uniform = torch.rand(
+                tuple(shape), generator=self.generator, dtype=torch.float64
+            )
             self._memory[what] = uniform + 0.1
         return self._memory[what]
 
@@ -173,14 +204,22 @@ class Tape:
             raise EquationError(self.no_argument(of, by))
         known = ("direct", of, by)
         if known not in self._memory:
-            inputs = {a: self.values[a].detach().requires_grad_() for a in forms[0].arguments}
+            inputs = {
+                a: self.values[a].detach().requires_grad_() for a in forms[0].arguments
+            }
             made = forms[0].rule(*(inputs[a] for a in forms[0].arguments))
             self._memory[known] = jacobian(made, inputs[by])
         return self._memory[known]
 
+    def has_argument(self, of: Key, by: Key) -> bool:
+        """Tell whether a symbol is made from another without detour."""
+        return any(by in form.arguments for form in self.forms.get(of, []))
+
     def no_argument(self, of: Key, by: Key) -> str:
         """Say which arguments there are."""
-        forms = [", ".join(map(shown, form.arguments)) for form in self.forms.get(of, [])]
+        forms = [
+            ", ".join(map(shown, form.arguments)) for form in self.forms.get(of, [])
+        ]
         return (
             rf"{shown(by)} is no direct argument of {shown(of)}, which is a function of "
             rf"({') or of ('.join(forms) or 'nothing'}); the total derivative is written \mathrm{{d}}"
@@ -193,7 +232,9 @@ def jacobian(of: Tensor, by: Tensor) -> Tensor:
         return of.new_zeros(*of.shape, *by.shape)
     numbers = of.reshape(-1)
     rows = [
-        torch.autograd.grad(n, by, retain_graph=True, allow_unused=True, materialize_grads=True)[0]
+        torch.autograd.grad(
+            n, by, retain_graph=True, allow_unused=True, materialize_grads=True
+        )[0]
         for n in numbers
     ]
     return torch.stack(rows).reshape((*of.shape, *by.shape))
@@ -201,7 +242,9 @@ def jacobian(of: Tensor, by: Tensor) -> Tensor:
 
 def same(value: Tensor, reference: Tensor) -> None:
     """Refuse a world that differs from its reference."""
-    if value.shape != reference.shape or not torch.allclose(value, reference, 1e-10, 1e-12):
+    if value.shape != reference.shape or not torch.allclose(
+        value, reference, 1e-10, 1e-12
+    ):
         raise AssertionError("the world's value differs from its reference")
 
 
@@ -223,8 +266,3 @@ def unfold(tape: Tape, build: Callable[[Tape], None]) -> Tape:
             weight *= tape.probabilities[turn][choice]
         tape.outcomes.append((weight, outcome))
     return tape
-
-
-def names_of(tapes: Iterator[Tape]) -> set[str]:
-    """Collect the symbols of several tapes."""
-    return {name for tape in tapes for name, _, _ in tape.values}

@@ -84,7 +84,9 @@ class World:
     @cached_property
     def tight_draws(self) -> list[Tape]:
         """Draws in which the bounds are attained."""
-        return [self.draw(seed, tight=True) for seed in range(DRAWS)] if self.tight else []
+        return (
+            [self.draw(seed, tight=True) for seed in range(DRAWS)] if self.tight else []
+        )
 
     @cached_property
     def scrambled(self) -> list[Tape]:
@@ -95,7 +97,11 @@ class World:
     def names(self) -> list[str]:
         """Symbols that take more than one token to write."""
         tape = self.draws[0]
-        return [n for n in [*{n for n, _, _ in tape.values}, *tape.functions, *tape.sizes] if len(n) > 1]
+        return [
+            n
+            for n in [*{n for n, _, _ in tape.values}, *tape.functions, *tape.sizes]
+            if len(n) > 1
+        ]
 
     @cached_property
     def indices(self) -> set[str]:
@@ -108,7 +114,13 @@ class World:
 def scramble(tape: Tape, again: int = 0) -> Tape:
     """Give every symbol, function and derivative numbers without meaning."""
     outcomes = [(p, scramble(o, again)) for p, o in tape.outcomes]
-    return replace(tape, scrambled=True, _memory={}, seed=1000 * (again + 1) + tape.seed, outcomes=outcomes)
+    return replace(
+        tape,
+        scrambled=True,
+        _memory={},
+        seed=1000 * (again + 1) + tape.seed,
+        outcomes=outcomes,
+    )
 
 
 REGISTRY: dict[str, World] = {}
@@ -144,8 +156,11 @@ def find_world(name: str) -> World:
     load_worlds()
     if name not in REGISTRY:
         known = ", ".join(sorted(REGISTRY))
-        raise EquationError(f"there is no world {name!r}; there are {known}" if name else
-                            f"no world is named before it; there are {known}")
+        raise EquationError(
+            f"there is no world {name!r}; there are {known}"
+            if name
+            else f"no world is named before it; there are {known}"
+        )
     return REGISTRY[name]
 
 
