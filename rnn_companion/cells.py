@@ -48,7 +48,7 @@ class RNNParameters(NamedTuple):
 def rnn_step(
     x_t: Tensor, h_prev: Tensor, W_xh: Tensor, W_hh: Tensor, b_h: Tensor
 ) -> Tensor:
-    """Return the next hidden state of a tanh layer (chapter 1, `eq-cell`).
+    """Return the next hidden state of a tanh layer (chapter 1, `eq-rnn`).
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def rnn_step(
 
 
 def rnn(X: Tensor, H_0: Tensor, W_xh: Tensor, W_hh: Tensor, b_h: Tensor) -> Tensor:
-    """Run a tanh layer over a sequence (chapter 1, `eq-cell`).
+    """Run a tanh layer over a sequence (chapter 1, `eq-rnn`).
 
     Parameters
     ----------
