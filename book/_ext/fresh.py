@@ -219,10 +219,9 @@ def prepare(app: Sphinx) -> None:
 def choose_cache(app: Sphinx, docname: str, source: list[str]) -> None:
     """Point one chapter at the cache that belongs to its key."""
     env: Any = app.env
-    keys = env.__dict__.setdefault("fresh_keys", {})
-    keys[docname] = key(source[0], app.fresh)  # type: ignore[attr-defined]
+    current = key(source[0], app.fresh)  # type: ignore[attr-defined]
     caches = Path(app.outdir).parent / ".jupyter_cache"
-    cache = caches / docname.replace("/", "-") / keys[docname]
+    cache = caches / docname.replace("/", "-") / current
     env.mystnb_config = env.mystnb_config.copy(execution_cache_path=str(cache))
 
 
@@ -233,17 +232,15 @@ def find_stale(
     changed: set[str],
     removed: set[str],
 ) -> list[str]:
-    """List the chapters whose text is as it was and whose key is not."""
-    keys = env.__dict__.get("fresh_keys", {})
-    texts = {
-        name: Path(env.doc2path(name)).read_text(encoding="utf-8")
-        for name in env.found_docs - added - changed
-    }
-    return [
-        name
-        for name, text in texts.items()
-        if keys.get(name) != key(text, app.fresh)  # type: ignore[attr-defined]
-    ]
+    """List all pages, if anything in the package or below it has changed.
+
+    To read a page costs little: its cells run only if its own key has changed.
+    """
+    package: Package = app.fresh  # type: ignore[attr-defined]
+    state = package.digest(package.modules) + library_versions(package.name)
+    before = env.__dict__.get("fresh_state")
+    env.__dict__["fresh_state"] = state
+    return [] if state == before else sorted(env.found_docs - added - changed)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
