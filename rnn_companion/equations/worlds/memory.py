@@ -1,0 +1,112 @@
+"""The worlds of chapter 7: a unit that holds its sign, and starts that keep lengths."""
+
+import torch
+from torch import Tensor, nn
+
+from ..tape import Tape
+from . import world
+
+SIZES = [{"T": 5}, {"T": 7}, {"T": 4}]
+
+NORM = "a vector and its transpose have the same norm"
+SURVIVORS = {
+    "eq-orthogonal": {
+        r"{W_{hh}} {W_{hh}^\top} = I": "a square one is orthogonal from both sides",
+        r"W_{hh}^\top W_{hh} = {I}^\top": "the identity is symmetric",
+    },
+    "eq-orthogonal-bound": {
+        r"\left\lVert {\frac{\partial h_t}{\partial h_{t-1}}}^\top v \right\rVert_2 "
+        r"\le \lVert v \rVert_2, \quad t = 1, \dots, T": "a matrix and its transpose "
+        "have the same largest singular value",
+        r"\left\lVert \frac{\partial h_t}{\partial h_{t-1}} v \right\rVert_2 "
+        r"\le \lVert {v}^\top \rVert_2, \quad t = 1, \dots, T": NORM,
+    },
+}
+
+
+@world("latch", sizes=SIZES, ranges={"t": (1, "T")}, tight=True)
+def latch(tape: Tape) -> None:
+    """Run one tanh unit whose first input has written a sign.
+
+    In a tight draw every later input pushes back with all its strength, and the
+    first state is no larger than it has to be.
+    """
+    T = tape.sizes["T"]
+    w = tape.leaf("w", 3 + tape.normal().abs())
+    kappa = tape.leaf(r"\kappa", 0.5 * torch.rand((), generator=tape.generator) + 0.2)
+    m = tape.put("m", held(w, kappa), source="iteration from above")
+    h = tape.leaf("h", torch.zeros(()), 0)
+    for t in range(1, T + 1):
+        u_t = tape.leaf("u", pushed(tape, m, kappa, t), t)
+        h = tape.step("h", lambda w, h, u_t: torch.tanh(w * h + u_t), (w, h, u_t), t)
+    tape.confirm(h, torchs(tape), "torch.nn.RNN")
+
+
+def pushed(tape: Tape, m: Tensor, kappa: Tensor, t: int) -> Tensor:
+    """Draw an input: the first writes, the others push at most by kappa."""
+    random = torch.rand((), generator=tape.generator, dtype=torch.float64)
+    if t == 1:
+        return torch.atanh(m) + (0 if tape.tight else random)
+    return -kappa if tape.tight else kappa * (2 * random - 1)
+
+
+def held(w: Tensor, kappa: Tensor) -> Tensor:
+    """Find the state that one push after another does not get below."""
+    m = torch.ones((), dtype=torch.float64)
+    for _ in range(500):
+        m = torch.tanh(w.detach() * m - kappa.detach())
+    return m
+
+
+def torchs(tape: Tape) -> Tensor:
+    """Run torch's own network of one unit."""
+    T = tape.sizes["T"]
+    rnn = nn.RNN(1, 1, bias=False, dtype=torch.float64)
+    rnn.get_parameter("weight_ih_l0").data.fill_(1.0)
+    rnn.get_parameter("weight_hh_l0").data.fill_(tape.values["w", (), ()].item())
+    with torch.no_grad():
+        x = torch.stack([tape.values["u", (t,), ()] for t in range(1, T + 1)])
+        last: Tensor = rnn(x.view(T, 1, 1))[1]
+    return last.view(())
+
+
+@world(
+    "orthogonal",
+    sizes=[{"h": 4, "T": 5}, {"h": 3, "T": 6}, {"h": 5, "T": 3}],
+    ranges={"t": (1, "T")},
+    tight=True,
+)
+def orthogonal(tape: Tape) -> None:
+    """Run a tanh layer with an orthogonal W_hh; in a tight draw all states are zero."""
+    h, T = tape.sizes["h"], tape.sizes["T"]
+    W_hh = nn.init.orthogonal_(
+        torch.empty(h, h, dtype=torch.float64), generator=tape.generator
+    )
+    W_hh = tape.leaf("W_{hh}", W_hh)
+    tape.sources["W_{hh}"] = "torch.nn.init.orthogonal_"
+    tape.leaf("I", torch.eye(h))
+    tape.leaf("v", tape.normal(h, 1))
+    scale = 0.0 if tape.tight else 1.0
+    state = tape.leaf("h", tape.normal(h, 1, scale=scale), 0)
+    for t in range(1, T + 1):
+        e = tape.leaf("e", tape.normal(h, 1, scale=scale), t)
+        state = tape.step(
+            "h", lambda W, s, e: torch.tanh(W @ s + e), (W_hh, state, e), t
+        )
+
+
+@world("forget-start", sizes=SIZES, ranges={"t": (1, "T")})
+def forget_start(tape: Tape) -> None:
+    """Let torch's LSTM cell run on with its input gate shut."""
+    T = tape.sizes["T"]
+    beta = tape.leaf(r"\beta", tape.normal() + 1)
+    cell = nn.LSTMCell(1, 1, dtype=torch.float64)
+    for name, parameter in cell.named_parameters():
+        parameter.data.zero_()
+        if name == "bias_ih":
+            parameter.data[:2] = torch.tensor([-1e4, beta.item()], dtype=torch.float64)
+    h, c = torch.zeros(1, 1, dtype=torch.float64), tape.normal(1, 1)
+    for t in range(1, T + 1):
+        tape.put("c", c.view(()).detach(), t, source="torch.nn.LSTMCell")
+        h, c = cell(torch.zeros(1, 1, dtype=torch.float64), (h, c))
+    tape.functions[r"\sigma"] = torch.sigmoid

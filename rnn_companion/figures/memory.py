@@ -1,0 +1,303 @@
+"""The figures of chapter 7, on the length of the memory."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from rnn_companion.figures._style import COLORS, LINES, MARKERS, figure
+from rnn_companion.frames import Frames, Picture
+from rnn_companion.memory import TrialRecord
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["assigned", "by_length", "latch", "norms"]
+
+CELLS = {"rnn": "RNN", "lstm": "LSTM"}
+
+
+@figure
+def latch(digits: Tensor, H: Tensor) -> Picture:
+    """Show the units of a hand-built network while digits go by.
+
+    Parameters
+    ----------
+    digits : Tensor, `(T,)`
+        What is read.
+    H : Tensor, `(T, h)`
+        The hidden states.
+
+    Returns
+    -------
+    Picture
+    """
+    import matplotlib.pyplot as plt
+
+    steps = range(1, len(digits) + 1)
+    fig, (top, below) = plt.subplots(
+        2, 1, figsize=(7.2, 3.8), sharex=True, height_ratios=[1, 2]
+    )
+    top.plot(steps, digits, ":", color="#777777", lw=1)
+    top.scatter(steps, digits, s=12, color="#777777", zorder=3)
+    top.scatter([1], [digits[0]], s=60, color=COLORS[3], zorder=4)
+    top.annotate(
+        f"the first digit, {int(digits[0])}",
+        (1, float(digits[0])),
+        (6, -3),
+        textcoords="offset points",
+        color=COLORS[3],
+        va="top",
+    )
+    top.set(ylabel="digit", ylim=(-0.8, 9.8), yticks=[0, 3, 6, 9])
+    for unit in range(H.shape[1]):
+        below.plot(
+            steps,
+            H[:, unit],
+            color=COLORS[unit],
+            linestyle=LINES[unit],
+            label=f"unit {unit + 1}",
+        )
+    below.set(xlabel="step", ylabel="state", ylim=(-1.2, 1.2))
+    below.legend(ncols=H.shape[1], loc="center")
+    signs = ", ".join("above" if s > 0 else "below" for s in H[-1].tolist())
+    return Picture(
+        fig,
+        alt=(
+            f"Above, {len(digits)} random digits, the first of them {int(digits[0])}. "
+            f"Below, the states of {H.shape[1]} units: from the first step to the last "
+            f"they stay close to plus or minus one ({signs} zero) and only tremble."
+        ),
+        caption=(
+            "The hand-built network reads. The first digit decides the signs of its "
+            "units; everything that comes later makes them tremble and turns none."
+        ),
+    )
+
+
+@figure
+def assigned(records: Sequence[TrialRecord]) -> Picture:
+    """Show accuracy and loss in training, for several lengths, one seed each.
+
+    Parameters
+    ----------
+    records : sequence of TrialRecord
+        Of the settings "as assigned", of both cells; the first seed of a length is
+        drawn bold, the others thin.
+
+    Returns
+    -------
+    Picture
+    """
+    import matplotlib.pyplot as plt
+
+    fig, axes = plt.subplots(2, 2, figsize=(8.4, 5.2), sharex=True, sharey="row")
+    lengths = sorted({record.trial.length for record in records})
+    for column, cell in enumerate(CELLS):
+        for n, length in enumerate(lengths):
+            for record in _of(records, cell, length):
+                values = record.checks.training_accuracy, record.checks.training_loss
+                for ax, value in zip(axes[:, column], values, strict=True):
+                    first = record.trial.seed == 0
+                    ax.plot(
+                        record.checks.step,
+                        value,
+                        color=COLORS[n],
+                        linestyle=LINES[n],
+                        lw=2 if first else 0.7,
+                        label=f"{length} digits" if first else None,
+                    )
+        axes[0, column].set(title=CELLS[cell])
+        axes[1, column].set(xlabel="training step", xscale="log")
+    axes[0, 0].set(ylabel="accuracy in training", ylim=(-0.03, 1.03))
+    axes[1, 0].set(ylabel="loss in training (nats)", ylim=(0, None))
+    axes[1, 1].legend(loc="lower left")
+    return Picture(
+        fig,
+        alt="Four panels of training curves with the assignment's settings. "
+        + " ".join(
+            _told(records, cell, length) for cell in CELLS for length in lengths
+        ),
+        caption=(
+            "The settings of the assignment: accuracy and loss in training, for "
+            "several lengths. Bold is one seed, thin are the others; a curve ends "
+            "where the task is solved. The steps stand on a logarithmic scale."
+        ),
+    )
+
+
+def by_length(records: Sequence[TrialRecord]) -> Frames:
+    """Choose a length, and see which recipe learns it.
+
+    Parameters
+    ----------
+    records : sequence of TrialRecord
+        Of any length, cell and recipe.
+
+    Returns
+    -------
+    Frames
+        With the control `digits_read`.
+    """
+    lengths = sorted({record.trial.length for record in records})
+    recipes = {
+        cell: list(
+            dict.fromkeys(r.trial.recipe for r in records if r.trial.cell == cell)
+        )
+        for cell in CELLS
+    }
+
+    def draw(digits_read: int) -> "Figure":
+        import matplotlib.pyplot as plt
+
+        fig, axes = plt.subplots(1, 2, figsize=(8.4, 4.3), sharey=True)
+        for ax, cell in zip(axes, CELLS, strict=True):
+            for n, recipe in enumerate(recipes[cell]):
+                chosen = [
+                    r
+                    for r in _of(records, cell, digits_read)
+                    if r.trial.recipe == recipe
+                ]
+                _accuracies(ax, chosen, recipe, n)
+            ax.axhline(0.1, color="#777777", lw=0.8, ls="-")
+            ax.annotate(
+                "chance",
+                (1, 0.1),
+                (2, 2),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                ha="right",
+                color="#555555",
+                fontsize=8.5,
+            )
+            ax.set(
+                title=f"{CELLS[cell]}, {digits_read} digits",
+                xlabel="training step",
+                xscale="log",
+                xlim=(40, 12_000),
+                ylim=(-0.03, 1.05),
+            )
+            if ax.get_legend_handles_labels()[0]:
+                ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=9)
+        axes[0].set(ylabel="validation accuracy")
+        return fig
+
+    def alt(digits_read: int) -> str:
+        told = [_told(records, cell, digits_read) for cell in CELLS]
+        return f"Validation accuracy against training step. {' '.join(told)}"
+
+    return Frames(
+        draw,
+        {"digits_read": lengths},
+        alt,
+        caption=(
+            "Choose how many digits are read. Each curve is one seed. It ends in a "
+            "sign where the task is solved, and without one where its steps were used "
+            "up. Not every recipe was run at every length."
+        ),
+    )
+
+
+def norms(records: Sequence[TrialRecord]) -> Picture:
+    """Show the largest gradient of each trial, before clipping.
+
+    Parameters
+    ----------
+    records : sequence of TrialRecord
+        Of any kind.
+
+    Returns
+    -------
+    Picture
+    """
+    return _norms(records)
+
+
+@figure
+def _norms(records: Sequence[TrialRecord]) -> Picture:
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots(figsize=(7.2, 3.9))
+    for n, (cell, name) in enumerate(CELLS.items()):
+        for solved in (True, False):
+            chosen = [r for r in records if r.trial.cell == cell and r.solved == solved]
+            ax.scatter(
+                [r.trial.length * (1 + 0.04 * n) for r in chosen],
+                [max(r.checks.gradient_norm) for r in chosen],
+                marker=MARKERS[n],
+                s=42,
+                facecolor=COLORS[n] if solved else "none",
+                edgecolor=COLORS[n],
+                label=f"{name}, {'solved' if solved else 'not solved'}",
+            )
+    ax.axhline(10, color="#777777", lw=1)
+    ax.annotate(
+        "clipped above this",
+        (0.99, 10),
+        (0, 3),
+        ha="right",
+        color="#555555",
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        fontsize=9,
+    )
+    lengths = sorted({r.trial.length for r in records})
+    ax.set(
+        yscale="log",
+        xscale="log",
+        xticks=lengths,
+        xlabel="digits read",
+        ylabel="largest gradient norm",
+    )
+    ax.set_xticklabels(map(str, lengths))
+    ax.minorticks_off()
+    ax.legend()
+    worst = max(records, key=lambda r: max(r.checks.gradient_norm))
+    return Picture(
+        fig,
+        alt=(
+            "Largest gradient norm of each trial against the digits read, both on "
+            f"logarithmic scales. The largest is {max(worst.checks.gradient_norm):.0f}"
+            f", of {CELLS[worst.trial.cell]} with {worst.trial.length} digits."
+        ),
+        caption=(
+            "The largest norm of the gradient that each trial met, before it was "
+            "clipped to 10. Filled signs are trials that solved the task."
+        ),
+    )
+
+
+def _of(records: Sequence[TrialRecord], cell: str, length: int) -> list[TrialRecord]:
+    return [r for r in records if (r.trial.cell, r.trial.length) == (cell, length)]
+
+
+def _accuracies(
+    ax: "Axes", records: Sequence[TrialRecord], recipe: str, n: int
+) -> None:
+    for k, record in enumerate(records):
+        ax.plot(
+            record.checks.step,
+            record.checks.validation_accuracy,
+            color=COLORS[n],
+            linestyle=LINES[n],
+            lw=1.3,
+            marker=MARKERS[n] if record.solved else None,
+            markevery=[-1],
+            markersize=7,
+            label=recipe if k == 0 else None,
+        )
+
+
+def _told(records: Sequence[TrialRecord], cell: str, length: int) -> str:
+    """Say in words how the trials of a cell and length ended."""
+    recipes: dict[str, list[str]] = {}
+    for r in _of(records, cell, length):
+        end = (
+            f"solved at step {r.steps}" if r.solved else f"{r.accuracy:.0%} at the end"
+        )
+        recipes.setdefault(r.trial.recipe, []).append(end)
+    if not recipes:
+        return f"{CELLS[cell]} with {length} digits: not run."
+    ends = "; ".join(f"{name}: {', '.join(e)}" for name, e in recipes.items())
+    return f"{CELLS[cell]} with {length} digits, {ends}."
