@@ -8,7 +8,13 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
 
 
 def add_equations(parser: argparse.ArgumentParser) -> None:
@@ -57,8 +63,126 @@ def equations(settings: argparse.Namespace) -> int:
     return int(failed)
 
 
+def add_grid(parser: argparse.ArgumentParser) -> None:
+    """Run the forecasting study, or go on where it was stopped."""
+    add = parser.add_argument
+    add("--out", required=True, metavar="RECORDS.jsonl", help="where records are kept")
+    add("--data", metavar="CSV", help="daily prices; Microsoft's by default")
+    add("--cells", type=_words, default="rnn,lstm", help="default: %(default)s")
+    add("--lengths", type=_numbers, default="3,7,50,100", help="default: %(default)s")
+    add(
+        "--strategies",
+        type=_words,
+        default="many-to-many,many-to-one",
+        help="default: %(default)s",
+    )
+    add("--optimizers", type=_words, default="adam,sgd", help="default: %(default)s")
+    add("--epochs", type=int, help="default: 10, and 100 for SGD")
+    add("--hidden", type=int, default=512, help="hidden units; default: %(default)s")
+    add("--learning-rate", type=float, default=1e-3, help="default: %(default)s")
+    add("--seeds", type=_numbers, default="0", help="default: %(default)s")
+    add(
+        "--protocol",
+        choices=("honest", "source"),
+        default="honest",
+        help="split by date, or at random as the source did; default: %(default)s",
+    )
+    add("--precision", choices=("float32", "bfloat16"), default="float32")
+    add("--device", default="auto", help="such as cpu or cuda:1; default: %(default)s")
+    add("--workers", type=int, help="processes side by side; default: one a core")
+    add(
+        "--without-forecasts",
+        action="store_true",
+        help="keep errors only, for data that may not be given back",
+    )
+    add("--dask", metavar="ADDRESS", help="a Dask scheduler that runs them instead")
+    parser.set_defaults(run=run_grid)
+
+
+def run_grid(settings: argparse.Namespace) -> int:
+    """Run the subcommand `grid`."""
+    from rnn_companion.grid import cost, grid, run_all
+    from rnn_companion.prices import load_prices
+
+    experiments = grid(
+        cells=settings.cells,
+        lengths=settings.lengths,
+        configurations=[STRATEGIES.get(s, s) for s in settings.strategies],
+        optimizers=settings.optimizers,
+        seeds=settings.seeds,
+        epochs=settings.epochs,
+        hidden_size=settings.hidden,
+        learning_rate=settings.learning_rate,
+        protocol=settings.protocol,
+        precision=settings.precision,
+    )
+    alone = settings.workers == 1
+    with _dask(settings.dask) as executor:
+        records = run_all(  # side by side, the longest must not come last
+            sorted(experiments, key=cost, reverse=not alone),
+            load_prices(settings.data),
+            out=settings.out,
+            device=settings.device,
+            workers=settings.workers,
+            executor=executor,
+            forecasts=not settings.without_forecasts,
+        )
+    print(f"{len(records)} records in {settings.out}")
+    return 0
+
+
+@contextmanager
+def _dask(address: str | None) -> "Iterator[Executor | None]":
+    if address is None:
+        yield None
+        return
+    from distributed import Client
+
+    with Client(address) as client:
+        yield client.get_executor()
+
+
+def add_table(parser: argparse.ArgumentParser) -> None:
+    """Print the forecasting study's table from records."""
+    parser.add_argument("records", metavar="RECORDS.jsonl")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.set_defaults(run=run_table)
+
+
+def run_table(settings: argparse.Namespace) -> int:
+    """Run the subcommand `table`."""
+    from rnn_companion.grid import study_table, table
+    from rnn_companion.records import RecordFile
+
+    if not Path(settings.records).exists():
+        raise FileNotFoundError(2, "no such file", settings.records)
+    cells = table(RecordFile(settings.records).read())
+    if settings.json:
+        print(cells.to_json(orient="records", indent=1))
+    else:
+        print(*study_table(cells), sep="\n\n")
+    return 0
+
+
+STRATEGIES = {"many-to-many": "many-to-many-aligned"}  # the study's name for it
+
+
+def _words(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        message = f"{text!r} is not a list of numbers such as 3,7,50"
+        raise argparse.ArgumentTypeError(message) from None
+
+
 COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "equations": add_equations,
+    "grid": add_grid,
+    "table": add_table,
 }
 
 
@@ -84,7 +208,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0 if all is well, 1 if a check failed, 2 for bad input.
+        The exit status: 0 if all is well, 1 if a check or a run failed, 2 for bad
+        input, 130 if it was interrupted.
     """
     settings = make_parser().parse_args(arguments)
     try:
@@ -93,3 +218,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = Path(error.filename).name if error.filename else ""
         print(f"rnn-companion: {name}: {error.strerror}", file=sys.stderr)
         return 2
+    except (ValueError, RuntimeError) as error:
+        print(f"rnn-companion: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+    except KeyboardInterrupt:
+        print("rnn-companion: stopped; the same command goes on", file=sys.stderr)
+        return 130

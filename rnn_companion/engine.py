@@ -28,7 +28,11 @@ Step = Callable[[Tensor, Tensor], Tensor]
 
 
 def training_step(
-    model: Forecaster, optimizer: torch.optim.Optimizer, clip: float | None = None
+    model: Forecaster,
+    optimizer: torch.optim.Optimizer,
+    *,
+    clip: float | None = None,
+    rounded: bool = False,
 ) -> Step:
     """Make the fastest step that this model has on its device.
 
@@ -40,6 +44,8 @@ def training_step(
         Over the model's parameters.
     clip : float, optional
         Largest allowed norm of the gradient.
+    rounded : bool
+        Whether products may be rounded to bfloat16 (weights are not).
 
     Returns
     -------
@@ -47,11 +53,10 @@ def training_step(
         Takes inputs (T, B, d) and targets (K, B, q), makes one step and returns the
         mean squared error before it, a tensor without gradient.
     """
-    gradients = (
-        HandWrittenGradients(model)
-        if HandWrittenGradients.fits(model)
-        else _autograd(model)
-    )
+    if HandWrittenGradients.fits(model) and not rounded:
+        gradients: Gradients = HandWrittenGradients(model)
+    else:
+        gradients = _autograd(model, rounded)
 
     def step(X: Tensor, Y: Tensor) -> Tensor:
         loss = gradients(X, Y)
@@ -65,10 +70,14 @@ def training_step(
     return step
 
 
-def _autograd(model: Forecaster) -> Gradients:
+def _autograd(model: Forecaster, rounded: bool) -> Gradients:
+    device = model.head.weight.device.type
+
     def gradients(X: Tensor, Y: Tensor) -> Tensor:
         model.zero_grad()
-        loss = nn.functional.mse_loss(model(X), Y)
+        with torch.autocast(device, torch.bfloat16, enabled=rounded):
+            outputs = model(X)
+        loss = nn.functional.mse_loss(outputs.float(), Y)
         loss.backward()
         return loss.detach()
 

@@ -30,6 +30,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "rmsprop": torch.optim.RMSprop,
 }
 PROTOCOLS = ("honest", "source")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,9 @@ class Experiment:
         Fraction of the data to learn from.
     protocol : str
         ``"honest"`` splits by date, ``"source"`` is `leaky_random_split`.
+    precision : str
+        ``"float32"``, or ``"bfloat16"`` for products rounded to three digits, which
+        some machines compute faster. Errors are always measured in float32.
     seed : int
         Of everything random: split, start, order of batches.
 
@@ -80,12 +84,14 @@ class Experiment:
     clip: float | None = None
     training: float = 0.8
     protocol: str = "honest"
+    precision: str = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
         _one_of("cell", self.cell, CELLS)
         _one_of("optimizer", self.optimizer, OPTIMIZERS)
         _one_of("protocol", self.protocol, PROTOCOLS)
+        _one_of("precision", self.precision, PRECISIONS)
         for name in ("hidden_size", "layers", "learning_rate", "epochs", "batch_size"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
@@ -204,7 +210,12 @@ def _train(
 ) -> Iterator[float]:
     """Yield the mean training loss of each epoch."""
     order = _generator(experiment.seed, "order")
-    step = training_step(model, make_optimizer(experiment, model), experiment.clip)
+    step = training_step(
+        model,
+        make_optimizer(experiment, model),
+        clip=experiment.clip,
+        rounded=experiment.precision == "bfloat16",
+    )
     bar = progress_bar(
         range(experiment.epochs),
         show=progress,

@@ -1,14 +1,29 @@
-"""What was run, where, and with what result.
+"""What was run, where, and with what result; and the file that keeps it.
 
-Source: chapter *Recurrence*, section *On real prices*.
+A record file is text, one record of JSON a line. Lines are only ever added.
+
+Source: chapter *Recurrence*, section *On real prices*, and chapter *Forecasting
+Microsoft*.
 """
 
+import ast
+import hashlib
+import io
 import json
+import os
+import tokenize
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 
 @dataclass(frozen=True)
@@ -81,6 +96,8 @@ class Provenance:
         When it ended, ISO, UTC.
     seconds : float
         How long it took.
+    code : str
+        `code_hash` of the modules that decided the result; empty where unknown.
     """
 
     data: str
@@ -89,6 +106,7 @@ class Provenance:
     versions: dict[str, str]
     date: str
     seconds: float
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,6 +135,12 @@ class Record:
     persistence_by_position: tuple[float, ...]
     forecasts: Forecasts | None
     provenance: Provenance
+
+    @property
+    def key(self) -> str:
+        """Settings, data and code: two records with equal keys say the same."""
+        made_from = self.provenance.checksum, self.provenance.code
+        return record_key(self.settings, *made_from)
 
     @property
     def mse(self) -> float:
@@ -162,6 +186,153 @@ class Record:
             return cls(forecasts=forecasts, provenance=provenance, **fields)
         except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"not a record ({error}): {line[:60]!r}") from None
+
+
+def record_key(settings: dict[str, Any], checksum: str, code: str) -> str:
+    """Name a result before it is there: see `Record.key`."""
+    return json.dumps([settings, checksum, code], sort_keys=True)
+
+
+class RecordFileError(ValueError):
+    """A record file holds something that is not a record."""
+
+
+class RecordFile:
+    """A file of records to which several processes may add at once.
+
+    A record is added whole or not at all: whatever stops the machine, the lines
+    before it are there, and the next to add finds the file as it was.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file of JSON lines. It need not exist. Beside it stand its lock and,
+        while a line is being written, the length to go back to.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._undo = self.path.with_name(self.path.name + ".undo")
+        self._known = False  # to hold nothing but records
+
+    def read(self) -> list[Record]:
+        """Read every record, in the order they were added.
+
+        Raises
+        ------
+        RecordFileError
+            If a line is torn or foreign: names file and line. Nothing is changed.
+        """
+        if self._torn():  # or another process is just writing
+            with self._lock():
+                self._roll_back()
+        return self._records()
+
+    def append(self, record: Record) -> None:
+        """Add a record, and return when it is on the disk.
+
+        Raises
+        ------
+        RecordFileError
+            If the file is torn or foreign.
+        OSError
+            If the disk is full, for example; the file is then as it was.
+        """
+        line = record.to_json().encode() + b"\n"
+        with self._lock():
+            self._roll_back()
+            if self._torn() or not self._known:
+                self._records()  # refuses what it cannot read
+            with self.path.open("ab", buffering=0) as file:
+                self._undo.write_text(str(file.tell()))
+                try:
+                    _write(file, line)
+                finally:
+                    self._roll_back()
+
+    def _records(self) -> list[Record]:
+        lines: list[bytes] = []
+        with suppress(FileNotFoundError):
+            lines = self.path.read_bytes().splitlines(keepends=True)
+        records = [self._parse(n, line) for n, line in enumerate(lines, 1)]
+        self._known = True
+        return records
+
+    def _lock(self) -> "BaseFileLock":
+        from filelock import FileLock
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(f"{self.path}.lock")
+
+    def _roll_back(self) -> None:
+        """Take back half a line, left by whoever was stopped while writing it."""
+        with suppress(FileNotFoundError, ValueError):
+            length = int(self._undo.read_text())
+            if self._torn():
+                os.truncate(self.path, length)
+        self._undo.unlink(missing_ok=True)
+
+    def _torn(self) -> bool:
+        """Whether the last line has no end."""
+        if not self.path.exists() or self.path.stat().st_size == 0:
+            return False
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() != b"\n"
+
+    def _parse(self, number: int, line: bytes) -> Record:
+        try:
+            if not line.endswith(b"\n"):
+                raise ValueError("the line is torn: it has no end")
+            return Record.from_json(line.decode())
+        except ValueError as error:
+            raise RecordFileError(
+                f"{self.path}, line {number}: {error}; correct or remove the line, "
+                "or name another file"
+            ) from None
+
+
+def _write(file: io.FileIO, line: bytes) -> None:
+    """Write in one go and wait for the disk."""
+    if file.write(line) != len(line):
+        raise OSError(28, "the disk is full; the record was not written", file.name)
+    os.fsync(file.fileno())
+
+
+def code_hash(modules: Iterable[str]) -> str:
+    """Hash the code of some modules; comments, docstrings and layout aside.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        Full names; they are found, not imported.
+    """
+    hashed = hashlib.sha256()
+    for name in modules:
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"no module {name!r} to hash")
+        hashed.update(_essence(Path(spec.origin).read_text(encoding="utf-8")).encode())
+    return hashed.hexdigest()[:16]
+
+
+def _essence(source: str) -> str:
+    """Drop comments, docstrings and white space between words."""
+    lines = source.splitlines(keepends=True)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, start = token.start
+            lines[row - 1] = lines[row - 1][:start] + "\n"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and _is_text(node.value):
+            assert node.end_lineno is not None
+            for row in range(node.lineno, node.end_lineno + 1):
+                lines[row - 1] = "\n"
+    return " ".join("".join(lines).split())
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _tuples(value: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type

@@ -58,7 +58,7 @@ def test_hand_written_gradients_are_autograds(cell: str, layout: Layout) -> None
 @pytest.mark.parametrize("clip", [None, 0.01])
 def test_a_step_is_what_the_textbook_loop_does(cell: str, clip: float | None) -> None:
     ours, reference = make(cell, ALIGNED), make(cell, ALIGNED)
-    step = training_step(ours, torch.optim.SGD(ours.parameters(), lr=0.1), clip)
+    step = training_step(ours, torch.optim.SGD(ours.parameters(), lr=0.1), clip=clip)
     optimizer = torch.optim.SGD(reference.parameters(), lr=0.1)
     for seed in range(4):
         X, Y = batch(ALIGNED, seed=seed)

@@ -1,0 +1,335 @@
+"""Many experiments: lay them out, run them side by side, keep what is done.
+
+Source: chapter *Forecasting Microsoft*; the defaults are the forecasting report's.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from itertools import product
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from rnn_companion.experiment import Experiment, choose_device, code, run
+from rnn_companion.forecaster import GATES
+from rnn_companion.prices import Prices, load_prices
+from rnn_companion.records import Record, RecordFile, record_key
+
+EPOCHS = {"adam": 10, "sgd": 100, "rmsprop": 10}
+COLUMNS = (
+    "protocol",
+    "cell",
+    "length",
+    "configuration",
+    "optimizer",
+    "epochs",
+    "hidden_size",
+    "learning_rate",
+)
+
+
+def grid(
+    *,
+    cells: Iterable[str] = ("rnn", "lstm"),
+    lengths: Iterable[int] = (3, 7, 50, 100),
+    configurations: Iterable[str] = ("many-to-many-aligned", "many-to-one"),
+    optimizers: Iterable[str] = ("adam", "sgd"),
+    seeds: Iterable[int] = (0,),
+    epochs: int | None = None,
+    **settings: Any,  # noqa: ANN401 - Experiment checks them
+) -> list[Experiment]:
+    """Lay out an experiment for every combination.
+
+    Parameters
+    ----------
+    cells, lengths, configurations, optimizers, seeds : iterables
+        What varies; the last moves fastest. By default the forecasting report's
+        32 combinations.
+    epochs : int, optional
+        By default the report's: 100 for SGD, else 10.
+    **settings
+        Any other setting of `Experiment`, the same for all.
+
+    Returns
+    -------
+    list of Experiment
+
+    Raises
+    ------
+    ValueError
+        For a setting that means nothing.
+    """
+    return [
+        Experiment(
+            cell=cell,
+            length=length,
+            configuration=configuration,
+            optimizer=optimizer,
+            epochs=EPOCHS.get(optimizer, 10) if epochs is None else epochs,
+            seed=seed,
+            **settings,
+        )
+        for cell, length, configuration, optimizer, seed in product(
+            cells, lengths, configurations, optimizers, seeds
+        )
+    ]
+
+
+def cost(experiment: Experiment) -> int:
+    """Estimate the work of an experiment, in multiplications of a weight."""
+    weights = GATES[experiment.cell] * experiment.hidden_size**2 * experiment.layers
+    return experiment.epochs * experiment.length * weights
+
+
+class GridError(RuntimeError):
+    """Some runs of a grid failed; the others are done and kept."""
+
+
+def run_all(
+    experiments: Sequence[Experiment],
+    prices: Prices | None = None,
+    *,
+    out: str | Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    executor: Executor | None = None,
+    forecasts: bool = True,
+    progress: bool = True,
+) -> list[Record]:
+    """Run experiments side by side, and go on where an earlier call was stopped.
+
+    Called in a script that several processes import, this belongs under
+    ``if __name__ == "__main__":``.
+
+    Parameters
+    ----------
+    experiments : sequence of Experiment
+        Started in this order. One that stands here twice is run once.
+    prices : Prices, optional
+        The data; Microsoft's by default.
+    out : str or Path, optional
+        A record file. Each record is added as its run ends; runs that the file
+        holds already, with the same settings, data and code, are not repeated.
+    device : str
+        See `choose_device`.
+    workers : int, optional
+        Processes side by side; by default one a core, of one thread each, which
+        together do more than one process of many threads. 1 stays in this process.
+    executor : concurrent.futures.Executor, optional
+        Runs them in place of own processes: threads, a Dask client's
+        ``get_executor()``, whatever has `submit`.
+    forecasts : bool
+        Whether records keep the forecasts, from which the data could be read.
+    progress : bool
+        Whether to show runs done, running and time left.
+
+    Returns
+    -------
+    list of Record
+        In the order asked for.
+
+    Raises
+    ------
+    GridError
+        If runs failed: names the first and its reason, after all others are done.
+    RecordFileError
+        If `out` is torn or foreign.
+    """
+    prices = load_prices() if prices is None else prices
+    file = None if out is None else RecordFile(out)
+    keys = [record_key(asdict(e), prices.checksum, code()) for e in experiments]
+    done = {record.key: record for record in file.read()} if file else {}
+    todo = {k: e for k, e in zip(keys, experiments, strict=True) if k not in done}
+    failures: dict[Experiment, BaseException] = {}
+    job = partial(_job, prices=prices, device=device, forecasts=forecasts)
+    with _executor(executor, workers, len(todo), device) as (pool, width):
+        for experiment, result in _results(pool, width, todo.values(), job, progress):
+            if isinstance(result, BaseException):
+                failures[experiment] = result
+                continue
+            if file is not None:
+                file.append(result)
+            done[result.key] = result
+    _refuse_failures(failures)
+    return [done[key] for key in keys]
+
+
+def _job(
+    experiment: Experiment, prices: Prices, device: str, forecasts: bool
+) -> Record:
+    record = run(experiment, prices, device=device, progress=False)
+    return record if forecasts else record.without_forecasts()
+
+
+def _results(
+    pool: Executor,
+    width: int,
+    todo: Collection[Experiment],
+    job: Callable[[Experiment], Record],
+    progress: bool,
+) -> Iterator[tuple[Experiment, Record | BaseException]]:
+    """Yield each experiment with its record, or with the reason why it has none."""
+    waiting, running = list(todo), dict[Future[Record], Experiment]()
+    with _bar(todo, progress) as bar:
+        while waiting or running:
+            while waiting and len(running) < width:
+                experiment = waiting.pop(0)
+                running[pool.submit(job, experiment)] = experiment
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                experiment = running.pop(future)
+                bar.update(cost(experiment))
+                bar.set_description_str(
+                    f"{len(todo) - len(waiting) - len(running)} of {len(todo)} runs"
+                )
+                yield experiment, future.exception() or future.result()
+
+
+def _bar(todo: Collection[Experiment], progress: bool) -> "tqdm[Any]":
+    return tqdm(
+        total=sum(map(cost, todo)),  # so that the time left is that of the work
+        desc=f"0 of {len(todo)} runs",
+        bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left",
+        disable=None if progress and todo else True,  # None: where nobody watches
+    )
+
+
+class _Here(Executor):
+    """Runs a job where it is submitted."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
+        future = Future[Any]()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def _executor(
+    executor: Executor | None, workers: int | None, jobs: int, device: str
+) -> Iterator[tuple[Executor, int]]:
+    """Yield what runs the jobs, and how many to give it at a time."""
+    if executor is not None:
+        yield executor, max(jobs, 1)
+        return
+    workers = min(workers or _workers(device), jobs)
+    if workers < 2:
+        yield _Here(), 1
+        return
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (stop,))
+    try:
+        yield pool, workers + 1
+    except BaseException:
+        stop.set()  # do not wait for what is running
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _workers(device: str) -> int:
+    cores = os.cpu_count() or 1
+    return cores if choose_device(device).type == "cpu" else min(cores, 8)
+
+
+def _start_worker(stop: Event) -> None:
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    threading.Thread(target=_leave_when_told, args=(stop,), daemon=True).start()
+
+
+def _leave_when_told(stop: Event) -> None:
+    """End this process when the parent says so, or is there no more."""
+    parent = multiprocessing.parent_process()
+    while not stop.wait(1) and parent is not None and parent.is_alive():
+        pass
+    os._exit(1)
+
+
+def _refuse_failures(failures: dict[Experiment, BaseException]) -> None:
+    for experiment, error in failures.items():
+        raise GridError(
+            f"{len(failures)} of the runs failed, the others are done; the first to "
+            f"fail, {experiment}: {error}"
+        ) from error
+
+
+def table(records: Iterable[Record]) -> pd.DataFrame:
+    """Tabulate validation errors as the forecasting report did.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        Of a grid; the seeds of a cell are summed up.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each combination of everything but the seed: its settings, the
+        mean, least and greatest error over the seeds, persistence's mean error on the
+        same targets, and the mean skill.
+    """
+    rows = [
+        {
+            **{name: record.settings[name] for name in COLUMNS},
+            "data": record.provenance.data,
+            "mse": record.mse,
+            "persistence": record.persistence_mse,
+            "skill": record.skill,
+        }
+        for record in records
+    ]
+    by = ["data", *COLUMNS]
+    grouped = pd.DataFrame(rows, columns=[*by, "mse", "persistence", "skill"])
+    return grouped.groupby(by, sort=False, as_index=False).agg(
+        seeds=("mse", "size"),
+        mse=("mse", "mean"),
+        least=("mse", "min"),
+        greatest=("mse", "max"),
+        persistence=("persistence", "mean"),
+        skill=("skill", "mean"),
+    )
+
+
+def study_table(cells: pd.DataFrame) -> Iterator[str]:
+    """Write out what `table` gives in the forecasting report's own form.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        From `table`.
+
+    Yields
+    ------
+    str
+        For each data set and protocol: lengths down, cells, configurations and
+        optimizers across, the mean validation error over the seeds in each cell.
+    """
+    for (data, protocol), group in cells.groupby(["data", "protocol"], sort=False):
+        wide = group.pivot_table(
+            index="length",
+            columns=["cell", "configuration", "optimizer"],
+            values="mse",
+            sort=False,
+        ).sort_index()
+        title = f"{data}, {protocol} protocol: mean squared validation error"
+        yield f"{title}\n{wide.to_string(float_format='{:.2g}'.format)}"
