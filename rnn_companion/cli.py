@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,11 +41,20 @@ def add_equations(parser: argparse.ArgumentParser) -> None:
 
 def equations(settings: argparse.Namespace) -> int:
     """Run the subcommand `equations`."""
-    from rnn_companion.equations import check_files, load_file, problems
+    from rnn_companion.equations import (
+        EquationError,
+        check_files,
+        load_file,
+        problems,
+    )
     from rnn_companion.equations.mutants import survey
 
-    for path in settings.worlds:
-        load_file(path)
+    try:
+        for path in settings.worlds:
+            load_file(path)
+    except EquationError as error:
+        print(f"rnn-companion: {error}", file=sys.stderr)
+        return 2
     chapters = check_files(settings.files)
     reports = [report for chapter in chapters for report in chapter.reports]
     wrong = problems(chapters)
@@ -215,8 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(settings.run(settings))
     except OSError as error:
-        name = Path(error.filename).name if error.filename else ""
-        print(f"rnn-companion: {name}: {error.strerror}", file=sys.stderr)
+        print(f"rnn-companion: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     except (ValueError, RuntimeError) as error:
         print(f"rnn-companion: {error}", file=sys.stderr)

@@ -1,6 +1,5 @@
 """Equations that run."""
 
-from .chapter import read_chapter
 from .checker import Chapter, Report, check_files, check_text, problems
 from .latex import EquationError
 from .tape import Tape
@@ -16,6 +15,5 @@ __all__ = [
     "check_text",
     "load_file",
     "problems",
-    "read_chapter",
     "world",
 ]

@@ -2,35 +2,35 @@ r"""Find the displays of a chapter, and what its comments say about them.
 
 A display is ``$$ ... $$ (eq-name)``. Comments of the form
 ``<!-- eqcheck: world=bptt -->`` name the world for all that follows; the others
-are for the next display alone: ``prose`` (nothing to check), ``identity`` (true
-by algebra alone), ``rtol=1e-6``, ``skip="reason"``.
+are for the next display alone: ``prose`` (no label, nothing to check),
+``identity`` (true by algebra alone), ``rtol=1e-6``, ``skip="reason"``.
 """
 
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from .latex import EquationError
 
 KNOWN = {"world", "prose", "identity", "rtol", "skip"}
+LOOSEST = 1e-3
+#: Directives whose content is no Markdown.
 PASSIVE = {
-    "code-cell",
-    "code-block",
-    "code",
-    "literalinclude",
-    "raw",
-    "eval-rst",
-    "bibliography",
+    *("bibliography", "code", "code-block", "code-cell", "eval-rst"),
+    *("literalinclude", "mermaid", "raw", "sourcecode", "toctree"),
 }
-COMMENT = re.compile(r"<!--\s*eqcheck:(.*?)-->", re.DOTALL)
-DISPLAY = re.compile(
-    r"(?<!\\)\$\$(?P<latex>.*?)(?<!\\)\$\$(?:[ \t]*\((?P<label>[^)\s]+)\))?", re.DOTALL
+FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,}|:{3,})[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
+ASIDE = re.compile(r"<!--(?!\s*eqcheck:).*?-->", re.DOTALL)
+FOUND = re.compile(
+    r"<!--\s*eqcheck:(?P<said>.*?)-->"
+    r"|(?<!\\)\$\$(?P<latex>.*?)(?<!\\)\$\$(?:[ \t]*\((?P<label>[^)\s]+)\))?",
+    re.DOTALL,
 )
-FENCE = re.compile(
-    r"^(?P<indent>[ \t>]*)(?P<mark>`{3,}|~{3,})(?P<info>[^\n]*)$", re.MULTILINE
+STRAY = re.compile(
+    r"(?<!\\)\$\$|\\\[|\\begin\{(?:equation|align|gather|eqnarray|multline)\*?\}"
 )
-STRAY = re.compile(r"(?<!\\)\$\$|\\\[|\\begin\{(?:equation|align|gather|eqnarray)\*?\}")
 
 
 @dataclass(frozen=True)
@@ -49,93 +49,89 @@ class Display:
         return self.line + self.latex[:position].count("\n")
 
 
-def read_chapter(path: str | Path) -> list[Display]:
-    """Read the displays of a chapter.
+def displays(text: str, file: str) -> Iterator[Display]:
+    """Find the displays of a chapter.
 
     Parameters
     ----------
-    path
-        A MyST Markdown file.
+    text
+        MyST Markdown.
+    file
+        Where it comes from.
 
-    Returns
-    -------
-    list of Display
+    Yields
+    ------
+    Display
         In the order of the page.
 
     Raises
     ------
     EquationError
         If a comment is not understood, or an equation stands where it is not read.
-    OSError
-        If the file cannot be read.
     """
-    return displays(Path(path).read_text("utf-8"), str(path))
-
-
-def displays(text: str, file: str) -> list[Display]:
-    """Find the displays of a text; see `read_chapter`."""
-    visible = without_code(text, file)
-    found, world, options = [], "", {}
-    for match in re.finditer(
-        f"{COMMENT.pattern}|{DISPLAY.pattern}", visible, re.DOTALL
-    ):
-        line = text.count("\n", 0, match.start()) + 1
-        if match.group(1) is not None:
-            said = comment(match.group(1), f"{file}:{line}")
-            world = said.pop("world", world)
-            options |= said
+    text, world, options = visible(text), "", dict[str, str]()
+    refuse_strays(text)
+    for match in FOUND.finditer(text):
+        begin = max(match.start(), match.start("latex"))
+        line = text.count("\n", 0, begin) + 1
+        if match["said"] is not None:
+            options |= comment(match["said"], line)
+            world = options.pop("world", world)
             continue
-        begin = text.count("\n", 0, match.start("latex")) + 1
         label = match["label"] or ""
-        found.append(Display(file, begin, match["latex"], label, world, options))
+        yield Display(file, line, match["latex"], label, world, options)
         options = {}
-    refuse_strays(visible, file)
     if options:
-        raise EquationError(
-            f"{file}: eqcheck {', '.join(options)} is followed by no equation"
-        )
-    return found
+        said = ", ".join(options)
+        raise EquationError(f"no equation follows the last eqcheck {said}", line=1)
 
 
-def comment(said: str, where: str) -> dict[str, str]:
+def comment(said: str, line: int) -> dict[str, str]:
     """Read the options of a comment."""
     try:
-        words = shlex.split(said)
+        pairs = [word.partition("=") for word in shlex.split(said)]
     except ValueError as error:
-        raise EquationError(f"{where}: eqcheck comment: {error}") from None
-    options = dict(word.split("=", 1) if "=" in word else (word, "") for word in words)
+        raise EquationError(f"eqcheck comment: {error}", line=line) from None
+    options = {name: value for name, _, value in pairs}
     for name, value in options.items():
         if name not in KNOWN:
-            raise EquationError(
-                f"{where}: eqcheck does not know {name!r}; it knows {', '.join(sorted(KNOWN))}"
-            )
-        if name in {"world", "skip", "rtol"} and not value.strip():
-            raise EquationError(f"{where}: eqcheck {name}= needs a value")
+            known = ", ".join(sorted(KNOWN))
+            raise EquationError(f"eqcheck knows {known}, but not {name}", line=line)
+        if (name in {"world", "skip", "rtol"}) != bool(value.strip()):
+            raise EquationError(f"eqcheck {name} has the wrong value {value!r}", line=line)
+        if name == "rtol" and not sensible(value):
+            raise EquationError(f"rtol={value} is no number up to {LOOSEST}", line=line)
     return options
 
 
-def without_code(text: str, file: str) -> str:
-    """Blank out code, in which a $$ is no equation; positions stay."""
-    out, opened = list(text), None
+def sensible(rtol: str) -> bool:
+    """Accept a tolerance that still tells right from wrong."""
+    try:
+        return 0 < float(rtol) <= LOOSEST
+    except ValueError:
+        return False
+
+
+def visible(text: str) -> str:
+    """Blank out code and comments, in which a $$ is no equation; positions stay."""
+    out, fences = list(text), list[tuple[str, bool, int]]()
     for match in FENCE.finditer(text):
-        name = match["info"].strip().strip("{}").split("}")[0].split(" ")[0]
-        if opened is None:
-            directive = match["info"].strip().startswith("{")
-            if directive and name == "math":
+        mark, info = match.groups()
+        name = info.strip("{").split("}")[0].strip()
+        if fences and mark.startswith(fences[-1][0]) and not info:
+            _, passive, begin = fences.pop()
+            blank(out, begin, match.start() if passive else begin)
+        elif not (fences and fences[-1][1]):
+            if info.startswith("{") and name == "math":
                 line = text.count("\n", 0, match.start()) + 1
-                raise EquationError(
-                    f"{file}:{line}: write displays as $$ ... $$ (label)"
-                )
-            if not directive or name in PASSIVE:
-                opened = (match["mark"], match.end())
-        elif match["mark"].startswith(opened[0]) and not match["info"].strip():
-            blank(out, opened[1], match.start())
-            opened = None
-    if opened:
-        blank(out, opened[1], len(text))
-    visible = "".join(out)
-    for match in re.finditer(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", visible):
-        blank(out, match.start(), match.end())
+                raise EquationError("write displays as $$ ... $$ (label)", line=line)
+            code = not info.startswith("{") and mark[0] != ":"
+            fences.append((mark, code or name in PASSIVE, match.end()))
+    for _, passive, begin in fences:
+        blank(out, begin, len(text) if passive else begin)
+    for pattern in (CODE, ASIDE):
+        for match in pattern.finditer("".join(out)):
+            blank(out, match.start(), match.end())
     return "".join(out)
 
 
@@ -144,15 +140,12 @@ def blank(out: list[str], begin: int, end: int) -> None:
     out[begin:end] = [c if c == "\n" else " " for c in out[begin:end]]
 
 
-def refuse_strays(visible: str, file: str) -> None:
+def refuse_strays(text: str) -> None:
     """Refuse equations in a form that would not be read."""
-    rest = list(visible)
-    for match in re.finditer(
-        f"{COMMENT.pattern}|{DISPLAY.pattern}|<!--.*?-->", visible, re.DOTALL
-    ):
+    rest = list(text)
+    for match in FOUND.finditer(text):
         blank(rest, match.start(), match.end())
     if stray := STRAY.search("".join(rest)):
-        line = visible.count("\n", 0, stray.start()) + 1
-        raise EquationError(
-            f"{file}:{line}: `{stray.group()}` opens no display; write $$ ... $$ (label)"
-        )
+        line = text.count("\n", 0, stray.start()) + 1
+        what = stray.group()
+        raise EquationError(f"`{what}` opens no display: write $$ ... $$ (label)", line=line)

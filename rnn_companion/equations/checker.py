@@ -18,7 +18,7 @@ from . import algebra
 from .algebra import Value, shape_of
 from .chapter import Display, displays
 from .latex import EquationError, Node, start
-from .meaning import Definition, Meaning, symbols, written
+from .meaning import Definition, Meaning, Notes, symbols, written
 from .statement import Claim, Equation, understand
 from .tape import Tape
 
@@ -64,14 +64,12 @@ class Evidence:
     draws: int = 0
     error: float = 0.0
     indices: dict[str, set[int]] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
-    agreeing: dict[tuple[int, int], bool] = field(default_factory=dict)
-    shapes: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
+    notes: Notes = field(default_factory=Notes)
 
     @property
     def reference(self) -> str:
         """What the equation was held against."""
-        return ", ".join(sorted(self.used - {""})) or "exact arithmetic"
+        return ", ".join(sorted(self.notes.used - {""})) or "exact arithmetic"
 
     @property
     def covered(self) -> str:
@@ -118,12 +116,20 @@ def examine(equation: Equation, known: Definitions) -> Evidence:
         raise EquationError("does not hold by algebra alone; drop the mark `identity`")
     for definition in equation.definitions:
         evaluate(definition, equation, known, evidence)
-    for begin, end in (place for place, agrees in evidence.agreeing.items() if agrees):
-        raise EquationError(
-            f"the total derivative of `{equation.display.latex[begin:end]}` is its direct one "
-            r"here, as there is no other path: write \partial"
-        )
+    refuse_idle(evidence.notes, equation)
     return evidence
+
+
+def refuse_idle(notes: Notes, equation: Equation) -> None:
+    r"""Refuse what does no work: a sum of nothing, a \mathrm{d} that is a \partial."""
+    latex = equation.display.latex
+    for begin, end in (place for place, always in notes.direct.items() if always):
+        raise EquationError(
+            f"the total derivative of `{latex[begin:end]}` is its direct one here, "
+            r"as there is no other path: write \partial"
+        )
+    for begin, end in (place for place, always in notes.empty.items() if always):
+        raise EquationError(f"runs over nothing: `{latex[begin:end]}` is always empty")
 
 
 def meaning(equation: Equation, tape: Tape, known: Definitions) -> Meaning:
@@ -145,9 +151,7 @@ def evaluate(
 
 def seen(here: Meaning, evidence: Evidence) -> Meaning:
     """Let a meaning write down what it sees."""
-    return replace(
-        here, used=evidence.used, shapes=evidence.shapes, agreeing=evidence.agreeing
-    )
+    return replace(here, notes=evidence.notes)
 
 
 def note(evidence: Evidence, at: Mapping[str, int]) -> None:
@@ -274,7 +278,7 @@ class Trial:
         where = f"at {written(at)}, " if at else ""
         return (
             f"{where}draw {number}: `{here.write(self.claim.left)}` is {brief(left)} but "
-            f"`{here.write(self.claim.right)}` is {brief(right)}, which is not {self.claim.relation}"
+            f"`{here.write(self.claim.right)}` is {brief(right)}: {self.claim.relation} is false"
         )
 
     def judge(self) -> None:
@@ -317,7 +321,7 @@ class Chapter:
     """The equations of one file, with what went wrong in reading them."""
 
     file: str
-    displays: list[Display]
+    displays: list[Display] = field(default_factory=list)
     equations: dict[str, Equation] = field(default_factory=dict)
     definitions: dict[str, dict[str, Definition]] = field(default_factory=dict)
     evidence: dict[str, Evidence] = field(default_factory=dict)
@@ -326,7 +330,7 @@ class Chapter:
     def check(self) -> None:
         """Check every display, in the order of the page."""
         for display in self.displays:
-            if "prose" not in display.options:
+            if "prose" not in display.options or display.label:
                 self.reports.append(self.report(display))
         self.refuse_unused()
 
@@ -355,6 +359,8 @@ class Chapter:
             raise EquationError(
                 "has no label; give it one, or mark it <!-- eqcheck: prose -->"
             )
+        if "prose" in display.options:
+            raise EquationError("has a label, so it is no prose; skip it with a reason")
         if display.label in self.equations:
             raise EquationError("this label is given twice")
         known = self.definitions.setdefault(display.world, {})
@@ -415,12 +421,11 @@ def quoted(display: Display, node: Any) -> str:
 
 def check_text(text: str, file: str = "text") -> Chapter:
     """Check the equations of a text; see `check_files`."""
+    chapter = Chapter(file)
     try:
-        chapter = Chapter(file, displays(text, file))
+        chapter.displays = list(displays(text, file))
     except EquationError as error:
-        return Chapter(
-            file, [], reports=[Report(file, "", 1, "failed", reason=str(error))]
-        )
+        chapter.reports = [Report(file, "", error.line, "failed", reason=str(error))]
     chapter.check()
     return chapter
 
@@ -443,27 +448,31 @@ def check_files(paths: Iterable[str | Path]) -> list[Chapter]:
     OSError
         If a file cannot be read.
     """
-    chapters = [check_text(Path(p).read_text("utf-8"), str(p)) for p in paths]
-    refuse_twice([r for c in chapters for r in c.reports], chapters)
+    chapters = [check_file(path) for path in dict.fromkeys(map(str, paths))]
+    counts = Counter(label for chapter in chapters for label in chapter.equations)
+    for chapter in chapters:
+        for equation in chapter.equations.values():
+            if counts[equation.display.label] > 1:
+                chapter.fail(equation.display, "this label is given in two files")
     return chapters
 
 
-def refuse_twice(reports: Sequence[Report], chapters: Iterable[Chapter]) -> None:
-    """Fail equations whose label is given in two files."""
-    files = Counter(label for label in {(r.file, r.label) for r in reports if r.label})
-    counts = Counter(label for _, label in files)
-    for chapter in chapters:
-        for display in chapter.displays:
-            if counts[display.label] > 1:
-                chapter.fail(display, "this label is given in two files")
+def check_file(path: str) -> Chapter:
+    """Check the equations of one file."""
+    try:
+        return check_text(Path(path).read_text("utf-8"), path)
+    except UnicodeDecodeError:
+        report = Report(path, "", 1, "failed", reason="is not text in UTF-8")
+        return Chapter(path, reports=[report])
 
 
 def problems(chapters: Iterable[Chapter]) -> list[str]:
     """List what is wrong with a whole run, failed equations apart."""
     reports = [r for c in chapters for r in c.reports]
     skipped = sum(r.status == "skipped" for r in reports)
-    if skipped > SKIPPED_AT_MOST * len(reports):
-        return [
-            f"{skipped} of {len(reports)} equations are skipped; at most {SKIPPED_AT_MOST:.0%} may be"
-        ]
-    return []
+    if skipped <= SKIPPED_AT_MOST * len(reports):
+        return []
+    return [
+        f"{skipped} of {len(reports)} equations are skipped; "
+        f"at most {SKIPPED_AT_MOST:.0%} may be"
+    ]

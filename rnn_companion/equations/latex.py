@@ -19,11 +19,13 @@ Node = Tree[Any]
 
 
 class EquationError(Exception):
-    """What is wrong with an equation, and the sub-expression it is wrong in."""
+    """What is wrong with an equation: in which sub-expression, or on which line."""
 
-    def __init__(self, message: str, node: Node | Token | None = None) -> None:
+    def __init__(
+        self, message: str, node: Node | Token | None = None, line: int = 0
+    ) -> None:
         super().__init__(message)
-        self.node = node
+        self.node, self.line = node, line
 
 
 SKIPPED = re.compile(

@@ -52,6 +52,23 @@ class Definition:
     conditions: tuple[Node, ...] = ()
 
 
+Place = tuple[int, int]
+
+
+@dataclass
+class Notes:
+    """What evaluation finds out on its way, by place in the display.
+
+    `used` are the references; `direct` tells of a total derivative whether it was
+    always the direct one, `empty` of a sum whether it always was.
+    """
+
+    used: set[str] = field(default_factory=set)
+    shapes: dict[Place, tuple[int, ...]] = field(default_factory=dict)
+    direct: dict[Place, bool] = field(default_factory=dict)
+    empty: dict[Place, bool] = field(default_factory=dict)
+
+
 @dataclass
 class Meaning:
     """Values of expressions on one tape, with some indices fixed.
@@ -77,9 +94,7 @@ class Meaning:
     at: Mapping[str, int] = field(default_factory=dict)
     rows: bool = False
     replaced: Mapping[Key, Tensor] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
-    agreeing: dict[tuple[int, int], bool] = field(default_factory=dict)
-    shapes: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
+    notes: Notes = field(default_factory=lambda: Notes())
 
     def value(self, node: Node) -> Value:
         """Evaluate an expression; errors name the innermost one they concern."""
@@ -90,7 +105,7 @@ class Meaning:
             raise
         except (RuntimeError, ArithmeticError, ValueError) as error:
             raise EquationError(f"cannot be computed: {error}", node) from None
-        self.shapes[start(node), end(node)] = value.shape
+        self.notes.shapes[start(node), end(node)] = value.shape
         return value
 
     def write(self, node: Node | Token) -> str:
@@ -225,6 +240,10 @@ class Meaning:
                 return Value(self.value(base).tensor ** to.tensor)
         if self.is_e(base):
             return Value(torch.exp(self.value(exponent).tensor))
+        if exponent.data == "group":
+            raise EquationError("has no index in brackets; a power has none around it")
+        if self.write(exponent) == "T":
+            raise EquationError(r"T is the length, ^T a power: a transpose is ^\top")
         return algebra.power(self.value(base), self.value(exponent))
 
     def is_e(self, node: Node) -> bool:
@@ -239,19 +258,26 @@ class Meaning:
         while node.data in {"subscript", "superscript"}:
             base, script = node.children
             if node.data == "subscript":
-                below = (
-                    self.indices(script)
-                    if base.data in {"symbol", "superscript"}
-                    else []
-                )
-                if not below:
+                if base.data not in {"symbol", "superscript"}:
                     return None
+                below = self.subscripts(base, script)
             elif script.data == "group" and self.layered(base):
                 layer = [self.integer(script)]
             else:
                 return None
             node = base
         return (str(node.children[0]), below, layer) if node.data == "symbol" else None
+
+    def subscripts(self, base: Node, script: Node) -> list[int]:
+        """Evaluate the subscripts of a symbol, which has to exist."""
+        try:
+            return self.indices(script)
+        except EquationError:
+            name = base.children[0]
+            if base.data == "superscript" or self.tape.arities(str(name)):
+                raise
+            whole = f"{name}_{{{self.write(script).strip('{}')}}}"
+            raise EquationError(f"{whole} has no meaning here; {self.known()}") from None
 
     def layered(self, node: Node) -> bool:
         """Tell whether a symbol has an index as superscript."""
@@ -292,7 +318,7 @@ class Meaning:
             return scalar(float(below[0] == below[1]))
         key, parts = self.key(name, below, layer)
         value = Value(self.read(key))
-        self.used.add(self.tape.sources.get(name, ""))
+        self.notes.used.add(self.tape.sources.get(name, ""))
         return algebra.entry(value, parts) if parts else value
 
     def key(
@@ -327,10 +353,10 @@ class Meaning:
         if len(below) < len(what.parameters):
             raise EquationError(f"{what.name} takes {len(what.parameters)} subscripts")
         at = dict(zip(what.parameters, below, strict=False))
-        inside = replace(self, text=what.text, at=at, shapes={}, agreeing={})
+        inside = replace(self, text=what.text, at=at, notes=Notes(self.notes.used))
         self.within_range(inside, what, at)
         value = inside.value(what.body)
-        self.used.add(f"its definition in {what.label}")
+        self.notes.used.add(f"its definition in {what.label}")
         return algebra.entry(value, parts) if parts else value
 
     def within_range(
@@ -359,7 +385,7 @@ class Meaning:
         """Add two terms of one shape."""
         left, right = self.value(a), self.value(b)
         return algebra.add(left, right, sign, self.rows) or self.refuse(
-            a, left, b, right, "a term of the same shape would fit" + self.like(left)
+            a, left, b, right, f"two of one shape would fit{self.like(left)}"
         )
 
     def _on_times(self, a: Node, *rest: Node) -> Value:
@@ -372,7 +398,7 @@ class Meaning:
         left, right = self.value(a), self.value(b)
         if left.shape != right.shape:
             self.refuse(
-                a, left, b, right, r"\odot needs two of one shape" + self.like(left)
+                a, left, b, right, rf"\odot needs two of one shape{self.like(left)}"
             )
         return Value(left.tensor * right.tensor)
 
@@ -397,7 +423,8 @@ class Meaning:
         names = {
             k[0] for k, v in self.tape.values.items() if tuple(v.shape) == value.shape
         }
-        return f", as do {', '.join(sorted(names))}" if names else ""
+        what = f"; {', '.join(sorted(names))} have shape {shape_of(value.shape)}"
+        return what if names else ""
 
     def fitting(self, a: Node, left: Value, b: Node, right: Value) -> str:
         """Suggest a transpose or an order of factors that would multiply."""
@@ -476,6 +503,8 @@ class Meaning:
         self, operator: Token, limits: Node, upper: Node | None, body: Node
     ) -> Value:
         runs = self.runs(limits, upper)
+        place = start(limits), end(limits)
+        self.notes.empty[place] = self.notes.empty.get(place, True) and not runs
         ordered = sorted(runs, key=lambda at: -next(iter(at.values())))
         values = [self.within(**at).value(body) for at in ordered]
         if not values:
@@ -566,7 +595,7 @@ class Meaning:
         if name in STRUCTURAL:
             return STRUCTURAL[name](values[0])
         rule = self.rule(name)
-        self.used.add(
+        self.notes.used.add(
             f"torch.{name.strip(chr(92))}"
             if name in ELEMENTWISE or name == "softmax"
             else ""
@@ -594,7 +623,7 @@ class Meaning:
             return Value(
                 self.tape.noise(("slope", name, tuple(x.reshape(-1).tolist())), x.shape)
             )
-        self.used.add("autograd")
+        self.notes.used.add("autograd")
         x = x if x.requires_grad else x.detach().requires_grad_()
         made = self.rule(name)(x).sum()
         return Value(torch.autograd.grad(made, x, create_graph=True)[0])
@@ -620,7 +649,7 @@ class Meaning:
         if parts:
             raw = raw[(..., *component(parts, below))]
             below = ()
-        self.used.add("autograd")
+        self.notes.used.add("autograd")
         return algebra.differential(raw, shape, below)
 
     def place(self, node: Node) -> tuple[Key, tuple[int, ...]]:
@@ -666,7 +695,7 @@ class Meaning:
                 raw, direct[component(parts, shape)] if parts else direct
             )
         place = start(of), end(of)
-        self.agreeing[place] = self.agreeing.get(place, True) and agrees
+        self.notes.direct[place] = self.notes.direct.get(place, True) and agrees
 
     def directly(self, of: Node, by: Key) -> tuple[Tensor, tuple[int, ...]]:
         """Differentiate a symbol by its argument, or an expression by what it shows."""
@@ -708,7 +737,7 @@ class Meaning:
             raise EquationError(
                 rf"has shape {shape_of(shape)}: \nabla is for scalars", of
             )
-        self.used.add("autograd")
+        self.notes.used.add("autograd")
         return Value(raw[component(parts, tuple(raw.shape))] if parts else raw)
 
 

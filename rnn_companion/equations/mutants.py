@@ -432,7 +432,7 @@ def surviving(chapter: Chapter) -> tuple[list[tuple[str, Mutant]], int]:
     living, total = [], 0
     for label, evidence in chapter.evidence.items():
         equation = chapter.equations[label]
-        for mutant in Mutator(equation, evidence.shapes).mutants():
+        for mutant in Mutator(equation, evidence.notes.shapes).mutants():
             total += 1
             if not caught(chapter, equation, mutant.latex):
                 living.append((label, mutant))

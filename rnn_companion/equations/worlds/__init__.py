@@ -73,8 +73,12 @@ class World:
     def draw(self, seed: int, tight: bool = False) -> Tape:
         """Make one draw."""
         tape = Tape(self.sizes[seed % len(self.sizes)], seed, tight)
-        self.build(tape)
-        return unfold(tape, self.build)
+        try:
+            self.build(tape)
+            return unfold(tape, self.build)
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise EquationError(f"the world {self.name} cannot be drawn: {what}") from error
 
     @cached_property
     def draws(self) -> list[Tape]:
@@ -183,7 +187,14 @@ def load_file(path: str | Path) -> None:
 
     Raises
     ------
+    EquationError
+        If it does not run.
     OSError
-        If the file cannot be read.
+        If it cannot be read.
     """
-    run_path(str(path), run_name=Path(path).stem)
+    try:
+        run_path(str(path), run_name=Path(path).stem)
+    except OSError:
+        raise
+    except Exception as error:
+        raise EquationError(f"{path}: {type(error).__name__}: {error}") from error
