@@ -88,7 +88,7 @@ def rnn_backward(
     RNNGradients
         The gradients for X, H_0, W_xh, W_hh and b_h.
     """
-    Delta = 1 - H[1:] ** 2  # (T, B, h): first the slopes of tanh at each step
+    Delta = 1 - H[1:] ** 2  # (T, B, h): the slopes of tanh, for now
     Delta[-1] *= G[-1]
     for t in range(len(X) - 2, -1, -1):
         Delta[t] *= torch.addmm(G[t], Delta[t + 1], W_hh)

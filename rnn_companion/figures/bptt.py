@@ -87,7 +87,8 @@ def paths(heads: Tensor, links: Tensor, uses: Tensor, terms: Tensor) -> Frames:
 
 
 def _number(value: float, digits: int = 3) -> str:
-    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    rounded = round(value, digits) or 0.0  # no minus zero
+    return f"{rounded:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _network(ax: "Axes", T: int) -> None:
