@@ -99,9 +99,11 @@ def add_grid(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help="such as cpu or cuda:1; default: %(default)s")
     add("--workers", type=int, help="processes side by side; default: one a core")
     add(
-        "--without-forecasts",
-        action="store_true",
-        help="keep errors only, for data that may not be given back",
+        "--forecasts",
+        choices=("all", "ends", "none"),
+        default="all",
+        help="keep all, each window's first and last, or errors only, for data that "
+        "may not be given back; default: %(default)s",
     )
     add("--dask", metavar="ADDRESS", help="a Dask scheduler that runs them instead")
     parser.set_defaults(run=run_grid)
@@ -133,7 +135,7 @@ def run_grid(settings: argparse.Namespace) -> int:
             device=settings.device,
             workers=settings.workers,
             executor=executor,
-            forecasts=not settings.without_forecasts,
+            forecasts=settings.forecasts,
         )
     print(f"{len(records)} records in {settings.out}")
     return 0

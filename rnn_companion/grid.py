@@ -110,7 +110,7 @@ def run_all(
     device: str = "auto",
     workers: int | None = None,
     executor: Executor | None = None,
-    forecasts: bool = True,
+    forecasts: str = "all",
     progress: bool = True,
 ) -> list[Record]:
     """Run experiments side by side, and go on where an earlier call was stopped.
@@ -135,8 +135,9 @@ def run_all(
     executor : concurrent.futures.Executor, optional
         Runs them in place of own processes: threads, a Dask client's
         ``get_executor()``, whatever has `submit`.
-    forecasts : bool
-        Whether records keep the forecasts, from which the data could be read.
+    forecasts : str
+        Which forecasts the records keep: ``"all"``, ``"ends"`` or ``"none"``, see
+        `Record.with_forecasts`. Any of them gives the data away.
     progress : bool
         Whether to show runs done, running and time left.
 
@@ -171,11 +172,9 @@ def run_all(
     return [done[key] for key in keys]
 
 
-def _job(
-    experiment: Experiment, prices: Prices, device: str, forecasts: bool
-) -> Record:
+def _job(experiment: Experiment, prices: Prices, device: str, forecasts: str) -> Record:
     record = run(experiment, prices, device=device, progress=False)
-    return record if forecasts else record.without_forecasts()
+    return record.with_forecasts(forecasts)
 
 
 def _results(

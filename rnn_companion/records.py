@@ -50,6 +50,15 @@ class Forecasts:
     minimum: float
     maximum: float
 
+    def at(self, positions: tuple[int, ...]) -> "Forecasts":
+        """Keep the outputs at some positions of their windows only."""
+        kept = [i for i, k in enumerate(self.positions) if k in positions]
+        columns = ("dates", "positions", "truth", "forecast", "persistence")
+        return replace(
+            self,
+            **{name: tuple(getattr(self, name)[i] for i in kept) for name in columns},
+        )
+
     def table(self, *, dollars: bool = True) -> pd.DataFrame:
         """Tabulate by date and position, in dollars or as scaled.
 
@@ -163,6 +172,24 @@ class Record:
     def without_forecasts(self) -> "Record":
         """Drop the forecasts, which together with the dates give the data back."""
         return replace(self, forecasts=None)
+
+    def with_forecasts(self, which: str) -> "Record":
+        """Drop what need not be kept.
+
+        Parameters
+        ----------
+        which : str
+            ``"all"``, ``"ends"`` (each window's first and last output, two hundredths
+            of all at length 100) or ``"none"``.
+        """
+        if which == "all" or self.forecasts is None:
+            return self
+        if which == "ends":
+            ends = (1, len(self.mse_by_position))
+            return replace(self, forecasts=self.forecasts.at(ends))
+        if which != "none":
+            raise ValueError(f"unknown forecasts {which!r}: choose all, ends or none")
+        return self.without_forecasts()
 
     def to_json(self) -> str:
         """Write as one line of JSON."""
