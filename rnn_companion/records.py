@@ -54,10 +54,10 @@ class Forecasts:
         """Keep the outputs at some positions of their windows only."""
         kept = [i for i, k in enumerate(self.positions) if k in positions]
         columns = ("dates", "positions", "truth", "forecast", "persistence")
-        return replace(
-            self,
-            **{name: tuple(getattr(self, name)[i] for i in kept) for name in columns},
-        )
+        fewer: dict[str, Any] = {
+            name: tuple(getattr(self, name)[i] for i in kept) for name in columns
+        }
+        return replace(self, **fewer)
 
     def table(self, *, dollars: bool = True) -> pd.DataFrame:
         """Tabulate by date and position, in dollars or as scaled.
