@@ -1,0 +1,98 @@
+"""The worlds of chapter 9: softmax with a temperature, entropy, perplexity."""
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical
+from torch.nn import functional as F
+
+from ..tape import Tape
+from . import world
+
+SIZES = [{"V": 5}, {"V": 3}, {"V": 6}]
+RANGES = {"k": (1, "V"), "j": (1, "V")}
+SURVIVORS = {
+    "eq-perplexity": {
+        r"\mathrm{PPL} = \exp(L) = \left( \prod_{t=1}^{T} \frac{1}{p_t} "
+        r"\right)^{\frac{1}{T}}": "1/T is the same as a fraction",
+    },
+}
+
+
+def likelihood(tape: Tape, o: Tensor, tau: Tensor) -> None:
+    """Name the probabilities, a one-hot target and the loss."""
+    V = len(o)
+    y_hat = tape.step(r"\hat{y}", lambda o, tau: torch.softmax(o / tau, 0), (o, tau))
+    tape.sources[r"\hat{y}"] = "torch.softmax"
+    truth = torch.randint(V, (1,), generator=tape.generator)
+    y = tape.leaf("y", F.one_hot(truth, V).double().T)
+    loss = -(y * y_hat.log()).sum()
+    tape.put(r"\ell", loss)
+    tape.confirm(
+        loss, F.cross_entropy((o / tau).T, truth), "torch.nn.functional.cross_entropy"
+    )
+
+
+@world("text", sizes=SIZES, ranges=RANGES)
+def text(tape: Tape) -> None:
+    """Score V characters, and make probabilities of the scores at a temperature."""
+    V = tape.sizes["V"]
+    o = tape.leaf("o", tape.normal(V, 1))
+    beta = tape.leaf(r"\beta", 0.3 + torch.rand((), generator=tape.generator))
+    tau = tape.step(r"\tau", lambda beta: 1 / beta, (beta,))
+    likelihood(tape, o, tau)
+    p = tape.values[r"\hat{y}", (), ()]
+    tape.put(
+        r"\mathcal{H}", Categorical(p[:, 0]).entropy(), source="torch.distributions"
+    )
+    tape.put(
+        "Z", (torch.logsumexp(beta * o, 0).exp()).view(()), source="torch.logsumexp"
+    )
+    tape.put(r"\mu", p[:, 0] @ o[:, 0])
+
+
+@world("text-start", sizes=SIZES)
+def text_start(tape: Tape) -> None:
+    """Give all characters the same score."""
+    V = tape.sizes["V"]
+    o = tape.leaf("o", tape.normal(1, 1).expand(V, 1).clone())
+    likelihood(tape, o, tape.leaf(r"\tau", torch.ones(())))
+
+
+@world("text-course", sizes=[{"V": 5, "T": 4}, {"V": 3, "T": 6}])
+def text_course(tape: Tape) -> None:
+    """Tell T characters; p_t is the probability of the one that came."""
+    V, T = tape.sizes["V"], tape.sizes["T"]
+    scores = tape.normal(T, V)
+    truth = torch.randint(V, (T,), generator=tape.generator)
+    for t in range(1, T + 1):
+        row = scores[t - 1 : t]
+        tape.leaf("p", torch.softmax(row, 1)[0, truth[t - 1]], t)
+        tape.put(
+            r"\ell",
+            F.cross_entropy(row, truth[t - 1 : t]),
+            t,
+            source="torch.nn.functional.cross_entropy",
+        )
+    tape.put(
+        "L", F.cross_entropy(scores, truth), source="torch.nn.functional.cross_entropy"
+    )
+    together = torch.stack([tape.values["p", (t,), ()] for t in range(1, T + 1)])
+    tape.put(r"\mathrm{PPL}", together.prod() ** (-1 / T), source="the geometric mean")
+
+
+@world("text-head", sizes=[{"V": 5, "h": 4, "T": 2}, {"V": 3, "h": 5, "T": 3}])
+def text_head(tape: Tape) -> None:
+    """Divide the scores by a temperature, or the head's weights."""
+    V, h = tape.sizes["V"], tape.sizes["h"]
+    tau = tape.leaf(r"\tau", 0.5 + torch.rand((), generator=tape.generator))
+    tape.leaf(r"\eta", torch.rand((), generator=tape.generator))
+    W, b = (
+        tape.leaf(r"\tilde{W}", tape.normal(V, h)),
+        tape.leaf(r"\tilde{b}", tape.normal(V, 1)),
+    )
+    W_hq = tape.put("W_{hq}", tau * W)
+    b_q = tape.put("b_q", tau * b)
+    state = tape.leaf("h", tape.normal(h, 1), tape.sizes["T"])
+    head = nn.functional.linear(state.T, W_hq, b_q.view(V)).T
+    o = tape.put("o", head, source="torch.nn.functional.linear")
+    likelihood(tape, o, tau)
