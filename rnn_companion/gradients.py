@@ -68,7 +68,7 @@ SYMBOLS = {  # torch's names and the book's; bias_hh has the gradient of bias_ih
 
 
 def spectral_radius(W: Tensor) -> float:
-    """Return the largest modulus of an eigenvalue (`eq-radius`).
+    """Return the largest modulus of an eigenvalue (`eq-grad-radius`).
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def states(cell: Cell, X: Tensor) -> Tensor:
 
 @torch.no_grad()
 def jacobians(cell: Cell, X: Tensor) -> Tensor:
-    """Return the Jacobian of every step along a sequence (`eq-step-jacobian`).
+    """Return the Jacobian of every step along a sequence (`eq-grad-jacobian`).
 
     Of a tanh cell by its formula, diag(1 - h_t^2) W_hh; of a gated one by automatic
     differentiation of the step.
@@ -279,7 +279,7 @@ def jacobians(cell: Cell, X: Tensor) -> Tensor:
 
 
 def products(J: Tensor) -> Tensor:
-    """Multiply Jacobians back from the last step (`eq-jacobian-product`).
+    """Multiply Jacobians back from the last step (`eq-grad-product`).
 
     Parameters
     ----------
@@ -404,6 +404,20 @@ class Drive:
         shape = self.length, self.hidden_size
         return cell, torch.randn(shape, generator=generator, dtype=torch.float64)
 
+    def eigenvalues(self) -> Tensor:
+        """Return the eigenvalues of the recurrent matrix, of each gate, `(.., h)`."""
+        cell, _ = self.make()
+        gates = cell.weight_hh.detach().split(self.hidden_size)
+        found: Tensor = torch.linalg.eigvals(torch.stack(gates)).flatten()
+        return found
+
+    def bound(self) -> Tensor:
+        """Return the bound of a tanh cell across lags 0 to T (`eq-grad-bound`)."""
+        cell, X = self.make()
+        gamma = (1 - states(cell, X).detach()[1:] ** 2).max()
+        sigma = spectral_norm(cell.weight_hh.detach())
+        return (gamma * sigma) ** torch.arange(self.length + 1)
+
     def norms(self) -> Tensor:
         """Return the norm of the derivative across lags 0 to T, `(T+1,)`."""
         return norm_against_lag(jacobians(*self.make()))
@@ -434,7 +448,7 @@ def reach(model: Forecaster, X: Tensor) -> Tensor:
 
 
 def clip(gradients: Sequence[Tensor], threshold: float) -> list[Tensor]:
-    """Shorten the gradient to a threshold, keeping its direction (`eq-clip`).
+    """Shorten the gradient to a threshold, keeping its direction (`eq-grad-clip`).
 
     Source: Pascanu, Mikolov and Bengio (2013). All tensors together are one vector.
     `torch.nn.utils.clip_grad_norm_` adds 1e-6 to the norm that it divides by.
@@ -475,7 +489,7 @@ def total_norm(gradients: Iterable[Tensor]) -> Tensor:
 def free_and_forced(
     W_xh: Tensor, W_hh: Tensor, W_hq: Tensor, clamped: Tensor
 ) -> dict[str, Tensor]:
-    """Return the recurrent matrices with and without teacher forcing (`eq-forced`).
+    """Return the recurrent matrices with and without teacher forcing (`eq-grad-free`).
 
     A network whose output is its next input has the recurrent matrix
     ``W_hh + W_xh W_hq``. Forcing the input (teacher forcing as it is meant today)
@@ -580,7 +594,7 @@ class Lesson:
         Of `clip`; none by default.
     l1, l2 : float
         Weights of the penalties on W_hh: the sum of its absolute entries, half the
-        sum of their squares (`eq-penalty`).
+        sum of their squares (`eq-grad-decay`).
     steps, batch_size : int
         Steps, and palindromes a step, drawn anew each time.
     seed : int
@@ -615,7 +629,7 @@ class Lesson:
         return model
 
     def penalty(self, model: Forecaster) -> Tensor:
-        """Return what is added to the loss (`eq-penalty`)."""
+        """Return what is added to the loss (`eq-grad-decay`)."""
         W_hh = model.get_parameter(RECURRENT)
         return self.l1 * W_hh.abs().sum() + self.l2 / 2 * W_hh.square().sum()
 

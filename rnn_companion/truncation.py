@@ -15,9 +15,12 @@ from torch import Tensor
 from rnn_companion.bptt import RNNGradients
 
 __all__ = [
+    "Comparison",
     "Patterns",
     "all_patterns",
+    "compare",
     "full",
+    "mean_weights",
     "randomized",
     "regular",
     "sliding_backward",
@@ -32,6 +35,14 @@ class Patterns(NamedTuple):
 
     xi: Tensor  # (2^T, T)
     probability: Tensor  # (2^T,)
+
+
+class Comparison(NamedTuple):
+    """How an estimate of a gradient misses, in units of the exact gradient's norm."""
+
+    bias: float  # distance of the mean from the exact gradient
+    spread: float  # root mean square distance of an estimate from the mean
+    cosine: float  # of the angle between the mean and the exact gradient
 
 
 def full(T: int) -> Tensor:
@@ -50,7 +61,7 @@ def full(T: int) -> Tensor:
 
 
 def regular(T: int, tau: int) -> Tensor:
-    """Return weights that cut the sequence into parts of tau steps (`eq-regular`).
+    """Return weights that cut the sequence into parts of tau steps (`eq-grad-regular`).
 
     Parameters
     ----------
@@ -77,7 +88,7 @@ def regular(T: int, tau: int) -> Tensor:
 def randomized(
     T: int, pi: float, generator: torch.Generator, *, draws: int | None = None
 ) -> Tensor:
-    """Draw weights that cut at random and make up for it (`eq-xi`).
+    """Draw weights that cut at random and make up for it (`eq-grad-mean`).
 
     Source: Tallec and Ollivier, *Unbiasing truncated backpropagation through time*
     (2017), with one probability for all steps.
@@ -140,7 +151,7 @@ def all_patterns(T: int, pi: float) -> Patterns:
 def truncated_backward(
     G: Tensor, X: Tensor, H: Tensor, W_xh: Tensor, W_hh: Tensor, xi: Tensor
 ) -> RNNGradients:
-    """Return the gradients of a tanh layer, every link weighted (`eq-Delta-xi`).
+    """Return the gradients of a tanh layer, every link weighted (`eq-grad-delta`).
 
     With `full` it is `bptt.rnn_backward`. Nothing is changed in place, so that
     `torch.func.vmap` runs it over many lists of weights at once.
@@ -181,7 +192,7 @@ def truncated_backward(
 def sliding_backward(
     G: Tensor, X: Tensor, H: Tensor, W_xh: Tensor, W_hh: Tensor, tau: int
 ) -> RNNGradients:
-    """Return the gradients when each loss goes back through tau steps (`eq-sliding`).
+    """Return the gradients of losses that go back tau steps each (`eq-grad-sliding`).
 
     The sum of chapter 2 ends after tau terms for every loss alike. The paths of one
     length are taken together, so this costs tau batched steps.
@@ -210,6 +221,65 @@ def sliding_backward(
         paths = slope[:-lag] * (paths[1:] @ W_hh)  # (T-lag, B, h)
         Delta[:-lag] += paths
     return _gradients(Delta, H.new_ones(()), X, H, W_xh, W_hh)
+
+
+def compare(
+    estimates: Tensor, exact: Tensor, probability: Tensor | None = None
+) -> Comparison:
+    """Hold estimates of a gradient against the gradient itself.
+
+    Parameters
+    ----------
+    estimates : Tensor, `(n, ...)`
+        What a strategy took for the gradient, n times.
+    exact : Tensor, `(...)`
+        The gradient.
+    probability : Tensor, `(n,)`, optional
+        Of each estimate; equal by default.
+
+    Returns
+    -------
+    Comparison
+    """
+    n, e = len(estimates), exact.flatten()
+    p = exact.new_full((n,), 1 / n) if probability is None else probability
+    mean = p @ estimates.flatten(1)
+    variance = p @ (estimates.flatten(1) - mean).square().sum(1)
+    return Comparison(
+        bias=float((mean - e).norm() / e.norm()),
+        spread=float(variance.clamp(min=0).sqrt() / e.norm()),
+        cosine=float(mean @ e / mean.norm() / e.norm()),
+    )
+
+
+def mean_weights(T: int, tau: int, pi: float) -> dict[str, Tensor]:
+    """Return with what weight each strategy counts the paths of each lag, on average.
+
+    Parameters
+    ----------
+    T : int
+        Length of the sequence.
+    tau : int
+        Of the regular and the sliding strategy.
+    pi : float
+        Of the randomized one.
+
+    Returns
+    -------
+    dict of str to Tensor, each `(T,)`
+        For lags 0 to T-1, by strategy; the full gradient counts each path once.
+    """
+    lag = torch.arange(T, dtype=torch.float64)
+    part = torch.arange(_length(T)) // _steps(tau)
+    together = (part.unsqueeze(0) == part.unsqueeze(1)).double()  # (T, T)
+    kept = torch.stack([together.diagonal(-n).mean() for n in range(T)])
+    return {
+        "full": torch.ones(T, dtype=torch.float64),
+        "regular": kept,
+        "sliding": (lag < tau).double(),
+        "randomized": torch.ones(T, dtype=torch.float64),
+        "without the weight": _probability(pi) ** lag,
+    }
 
 
 def _gradients(

@@ -166,6 +166,7 @@ def test_the_bound_holds_at_every_lag(
     sigma = gr.spectral_norm(cell.weight_hh.detach())
     assert gamma <= 1
     norms = drive.norms()
+    assert (norms <= drive.bound() * (1 + 1e-9) + 1e-300).all()
     bound = (gamma * sigma) ** torch.arange(T + 1, dtype=torch.float64)
     assert (norms <= bound * (1 + 1e-9) + 1e-300).all()
 
@@ -173,7 +174,7 @@ def test_the_bound_holds_at_every_lag(
 @settings(deadline=None, max_examples=100)
 @given(n=st.integers(1, 7), power=st.integers(1, 12), seed=st.integers(0, 2**31))
 def test_powers_lie_between_radius_and_norm(n: int, power: int, seed: int) -> None:
-    """Equations eq-grad-powers: rho^n <= |W^n| <= sigma^n on random matrices."""
+    """Equations eq-grad-radius and eq-grad-norm, on random matrices."""
     W = random(n, n, seed=seed)
     norm = gr.spectral_norm(torch.linalg.matrix_power(W, power))
     slack = 1 + 1e-9
@@ -330,7 +331,7 @@ def test_a_threshold_limits_every_step() -> None:
 
 
 def test_the_penalty_pulls_on_the_recurrent_matrix() -> None:
-    """Equation eq-grad-penalty: its gradient is l1 sign(W) + l2 W."""
+    """Equation eq-grad-decay: its gradient is l1 sign(W) + l2 W."""
     lesson = gr.Lesson(length=6, hidden_size=5, l1=0.3, l2=0.7)
     model = lesson.model()
     W_hh = model.get_parameter(gr.RECURRENT)
@@ -406,3 +407,9 @@ def test_settings_that_mean_nothing() -> None:
         gr.clip([torch.ones(2)], 0)
     with pytest.raises(ValueError, match=r"^the gradient has norm nan: look for what"):
         gr.clip([torch.tensor([math.nan])], 1.0)
+
+
+def test_every_gate_has_the_radius_asked_for() -> None:
+    drive = gr.Drive(cell="lstm", hidden_size=5, length=2, radius=0.9)
+    found = drive.eigenvalues().abs().view(4, 5).max(1).values
+    assert_close(found, torch.full((4,), 0.9, dtype=torch.float64))

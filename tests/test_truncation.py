@@ -61,7 +61,7 @@ def assert_equal(
 def test_each_strategy_is_autograds_with_weighted_links(
     T: int, tau: int, pi: float, seed: int
 ) -> None:
-    """Equation eq-Delta-xi, for the links of every strategy."""
+    """Equation eq-grad-delta, for the links of every strategy."""
     arguments, G = layer(T, seed=seed), random(T, 2, 4, seed=seed + 9)
     draw = truncation.randomized(T, pi, torch.Generator().manual_seed(seed))
     for xi in (truncation.full(T), truncation.regular(T, tau), draw):
@@ -83,7 +83,7 @@ def test_nothing_cut_is_full_backpropagation() -> None:
 
 @pytest.mark.parametrize("tau", [1, 2, 4, 7])
 def test_regular_truncation_is_each_part_on_its_own(tau: int) -> None:
-    """Equation eq-regular: autograd on parts whose first state is a constant."""
+    """Equation eq-grad-regular: autograd on parts whose first state is a constant."""
     (X, H_t, *weights), G = layer(7), random(7, 2, 4, seed=9)
     known = by_hand([X, H_t, *weights], G)
     found = truncation.truncated_backward(*known, truncation.regular(7, tau))
@@ -97,7 +97,7 @@ def test_regular_truncation_is_each_part_on_its_own(tau: int) -> None:
 
 @pytest.mark.parametrize("tau", [1, 2, 3, 7])
 def test_sliding_truncation_is_each_loss_on_its_own(tau: int) -> None:
-    """Equation eq-sliding: autograd from a constant tau steps before each loss."""
+    """Equation eq-grad-sliding: autograd from a constant tau steps before each loss."""
     (X, H_0, *weights), G = layer(7), random(7, 2, 4, seed=9)
     known = by_hand([X, H_0, *weights], G)
     found = truncation.sliding_backward(*known, tau)
@@ -113,7 +113,7 @@ def test_sliding_truncation_is_each_loss_on_its_own(tau: int) -> None:
 @settings(deadline=None, max_examples=25)
 @given(T=st.integers(1, 8), pi=st.floats(0.1, 1), seed=st.integers(0, 2**31))
 def test_randomized_truncation_is_unbiased(T: int, pi: float, seed: int) -> None:
-    """Equation eq-unbiased: the mean over all 2^T patterns is the full gradient."""
+    """Equation eq-grad-unbiased: the mean over all patterns is the full gradient."""
     known = by_hand(layer(T, seed=seed), random(T, 2, 4, seed=seed + 9))
     xi, probability = truncation.all_patterns(T, pi)
     assert math.isclose(float(probability.sum()), 1, rel_tol=1e-12)
@@ -126,7 +126,7 @@ def test_randomized_truncation_is_unbiased(T: int, pi: float, seed: int) -> None
 
 @pytest.mark.parametrize("pi", [0.3, 0.8])
 def test_without_the_weight_every_path_shrinks_by_pi_a_link(pi: float) -> None:
-    """Equation eq-unweighted: the mean is the gradient of links weighted by pi."""
+    """Equation eq-grad-unweighted: the mean is the gradient of links weighted by pi."""
     known = by_hand(layer(6), random(6, 2, 4, seed=9))
     xi, probability = truncation.all_patterns(6, pi)
     each = vmap(truncation.truncated_backward, (None,) * 5 + (0,))(*known, pi * xi)
@@ -138,7 +138,7 @@ def test_without_the_weight_every_path_shrinks_by_pi_a_link(pi: float) -> None:
 
 
 def test_the_draws_have_the_distribution_that_is_listed() -> None:
-    """Mean and variance of a path over n links: eq-xi-mean and eq-xi-variance."""
+    """Mean and variance of a path over n links: eq-grad-mean and eq-grad-variance."""
     generator = torch.Generator().manual_seed(0)
     drawn = truncation.randomized(4, 0.8, generator, draws=200_000).prod(1)
     xi, probability = truncation.all_patterns(4, 0.8)
@@ -188,3 +188,38 @@ def test_what_does_not_fit_is_named() -> None:
         truncation.full(0)
     with pytest.raises(ValueError, match=r"^T = 17 has 2\^17 patterns"):
         truncation.all_patterns(17, 0.5)
+
+
+def test_mean_weights_are_means_over_the_links() -> None:
+    """Counted over all pairs of a loss and a use, and over all patterns."""
+    T, tau, pi = 7, 3, 0.6
+    weights = truncation.mean_weights(T, tau, pi)
+    xi, probability = truncation.all_patterns(T, pi)
+    links = {
+        "full": truncation.full(T).unsqueeze(0),
+        "regular": truncation.regular(T, tau).unsqueeze(0),
+        "randomized": xi,
+        "without the weight": pi * xi,
+    }
+    for name, rows in links.items():
+        p = probability if len(rows) > 1 else torch.ones(1, dtype=torch.float64)
+        for lag in range(T):
+            paths = [rows[:, t - lag + 1 : t + 1].prod(1) for t in range(lag, T)]
+            mean = torch.stack(paths).mean(0) @ p
+            torch.testing.assert_close(weights[name][lag], mean)
+    assert weights["sliding"].tolist() == [1, 1, 1, 0, 0, 0, 0]
+
+
+def test_compare_splits_the_error() -> None:
+    """Mean squared distance = squared bias + variance; all over the exact norm."""
+    exact, estimates = random(3, 2), random(50, 3, 2, seed=1) + 1
+    found = truncation.compare(estimates, exact)
+    distance = (estimates - exact).flatten(1).square().sum(1).mean()
+    expected = math.sqrt(float(distance)) / float(exact.norm())
+    assert math.hypot(found.bias, found.spread) == pytest.approx(expected, rel=1e-12)
+    p = torch.zeros(50, dtype=torch.float64)
+    p[7] = 1
+    alone = truncation.compare(estimates, estimates[7], p)
+    assert alone.bias == pytest.approx(0, abs=1e-15)
+    assert alone.spread == 0
+    assert alone.cosine == pytest.approx(1)
