@@ -21,7 +21,7 @@ from functools import partial
 from itertools import product
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
@@ -30,7 +30,10 @@ from tqdm.auto import tqdm
 from rnn_companion.experiment import Experiment, choose_device, code, run
 from rnn_companion.forecaster import GATES
 from rnn_companion.prices import Prices, load_prices
-from rnn_companion.records import Record, RecordFile, record_key
+from rnn_companion.records import Line, Record, RecordFile, record_key
+
+W = TypeVar("W")  # settings of a run
+R = TypeVar("R", bound=Line)  # its record
 
 EPOCHS = {"adam": 10, "sgd": 100, "rmsprop": 10}
 COLUMNS = (
@@ -154,22 +157,69 @@ def run_all(
         If `out` is torn or foreign.
     """
     prices = load_prices() if prices is None else prices
-    file = None if out is None else RecordFile(out)
-    keys = [record_key(asdict(e), prices.checksum, code()) for e in experiments]
+    return complete(
+        [(record_key(asdict(e), prices.checksum, code()), e) for e in experiments],
+        partial(_job, prices=prices, device=device, forecasts=forecasts),
+        None if out is None else RecordFile(out),
+        cost=cost,
+        device=device,
+        workers=workers,
+        executor=executor,
+        progress=progress,
+    )
+
+
+def complete(
+    work: Sequence[tuple[str, W]],
+    job: Callable[[W], R],
+    file: RecordFile[R] | None,
+    *,
+    cost: Callable[[W], int],
+    device: str,
+    workers: int | None,
+    executor: Executor | None,
+    progress: bool,
+) -> list[R]:
+    """Run what a record file lacks, side by side; see `run_all`.
+
+    Parameters
+    ----------
+    work : sequence of (str, settings)
+        The key that its record will have, and what to run.
+    job : callable
+        Runs one and returns its record. It and its argument are pickled.
+    file : RecordFile or None
+        Where records are kept.
+    cost : callable
+        Estimates the work of one, for the time left.
+    device, workers, executor, progress
+        As in `run_all`.
+
+    Returns
+    -------
+    list of records
+        In the order of `work`.
+
+    Raises
+    ------
+    GridError, RecordFileError
+        As in `run_all`.
+    """
     done = {record.key: record for record in file.read()} if file else {}
-    todo = {k: e for k, e in zip(keys, experiments, strict=True) if k not in done}
-    failures: dict[Experiment, BaseException] = {}
-    job = partial(_job, prices=prices, device=device, forecasts=forecasts)
+    todo = {key: settings for key, settings in work if key not in done}
+    failures: dict[W, BaseException] = {}
     with _executor(executor, workers, len(todo), device) as (pool, width):
-        for experiment, result in _results(pool, width, todo.values(), job, progress):
+        for settings, result in _results(
+            pool, width, todo.values(), job, cost, progress
+        ):
             if isinstance(result, BaseException):
-                failures[experiment] = result
+                failures[settings] = result
                 continue
             if file is not None:
                 file.append(result)
             done[result.key] = result
     _refuse_failures(failures)
-    return [done[key] for key in keys]
+    return [done[key] for key, _ in work]
 
 
 def _job(experiment: Experiment, prices: Prices, device: str, forecasts: str) -> Record:
@@ -180,27 +230,28 @@ def _job(experiment: Experiment, prices: Prices, device: str, forecasts: str) ->
 def _results(
     pool: Executor,
     width: int,
-    todo: Collection[Experiment],
-    job: Callable[[Experiment], Record],
+    todo: Collection[W],
+    job: Callable[[W], R],
+    cost: Callable[[W], int],
     progress: bool,
-) -> Iterator[tuple[Experiment, Record | BaseException]]:
-    """Yield each experiment with its record, or with the reason why it has none."""
-    waiting, running = list(todo), dict[Future[Record], Experiment]()
-    with _bar(todo, progress) as bar:
+) -> Iterator[tuple[W, R | BaseException]]:
+    """Yield each settings with its record, or with the reason why it has none."""
+    waiting, running = list(todo), dict[Future[R], W]()
+    with _bar(todo, cost, progress) as bar:
         while waiting or running:
             while waiting and len(running) < width:
-                experiment = waiting.pop(0)
-                running[pool.submit(job, experiment)] = experiment
+                settings = waiting.pop(0)
+                running[pool.submit(job, settings)] = settings
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                experiment = running.pop(future)
-                bar.update(cost(experiment))
+                settings = running.pop(future)
+                bar.update(cost(settings))
                 bar.set_description_str(
                     f"{len(todo) - len(waiting) - len(running)} of {len(todo)} runs"
                 )
-                yield experiment, future.exception() or future.result()
+                yield settings, future.exception() or future.result()
 
 
-def _bar(todo: Collection[Experiment], progress: bool) -> "tqdm[Any]":
+def _bar(todo: Collection[W], cost: Callable[[W], int], progress: bool) -> "tqdm[Any]":
     return tqdm(
         total=sum(map(cost, todo)),  # so that the time left is that of the work
         desc=f"0 of {len(todo)} runs",
@@ -264,11 +315,11 @@ def _leave_when_told(stop: Event) -> None:
     os._exit(1)
 
 
-def _refuse_failures(failures: dict[Experiment, BaseException]) -> None:
-    for experiment, error in failures.items():
+def _refuse_failures(failures: dict[W, BaseException]) -> None:
+    for settings, error in failures.items():
         raise GridError(
             f"{len(failures)} of the runs failed, the others are done; the first to "
-            f"fail, {experiment}: {error}"
+            f"fail, {settings}: {error}"
         ) from error
 
 

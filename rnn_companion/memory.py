@@ -12,32 +12,30 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
-from itertools import product
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from rnn_companion.configurations import Layout
 from rnn_companion.experiment import DivergenceError, choose_device, provenance
 from rnn_companion.forecaster import CELLS, Forecaster
-from rnn_companion.records import Provenance
+from rnn_companion.progress import progress_bar
+from rnn_companion.records import Provenance, code_hash, record_key
 
 __all__ = [
     "DIGITS",
-    "RECIPES",
     "Checks",
     "Trial",
     "TrialRecord",
+    "code",
     "encode",
     "latch",
     "palindromes",
     "run_trial",
     "set_forget_bias",
     "set_orthogonal",
-    "sweep",
 ]
 
 DIGITS = 10
@@ -46,42 +44,6 @@ STARTS = ("uniform", "orthogonal")
 SOLVED = 0.999  # validation accuracy at which a trial stops
 CHECK_EVERY = 50  # steps
 VALIDATION_SIZE = 1000
-
-# What the chapter changes, one thing at a time, from the assignment's settings.
-RECIPES: dict[str, dict[str, dict[str, Any]]] = {
-    "rnn": {
-        "as assigned": {},
-        "one-hot": {"encoding": "one-hot"},
-        "one-hot, orthogonal": {"encoding": "one-hot", "start": "orthogonal"},
-        "one-hot, orthogonal, small steps": {
-            "encoding": "one-hot",
-            "start": "orthogonal",
-            "learning_rate": 2e-4,
-        },
-        "orthogonal, small steps": {"start": "orthogonal", "learning_rate": 2e-4},
-    },
-    "lstm": {
-        "as assigned": {},
-        "forget bias 1": {"forget_bias": 1.0},
-        "one-hot": {"encoding": "one-hot"},
-        "one-hot, forget bias 1": {"encoding": "one-hot", "forget_bias": 1.0},
-        "one-hot, forget bias 4": {"encoding": "one-hot", "forget_bias": 4.0},
-    },
-}
-
-_ASSIGNED, _OURS = 10_000, 5_000  # steps: every change gets half of the assignment's
-_SWEEP: list[tuple[str, str, tuple[int, ...], int]] = [
-    ("rnn", "as assigned", (5, 10, 15, 20, 30), _ASSIGNED),
-    ("rnn", "one-hot", (20, 30), _OURS),
-    ("rnn", "one-hot, orthogonal", (20, 30), _OURS),
-    ("rnn", "one-hot, orthogonal, small steps", (20, 30, 50), _OURS),
-    ("rnn", "orthogonal, small steps", (20, 30), _OURS),
-    ("lstm", "as assigned", (5, 10, 15, 20, 30), _ASSIGNED),
-    ("lstm", "forget bias 1", (20, 30), _OURS),
-    ("lstm", "one-hot", (20,), _OURS),
-    ("lstm", "one-hot, forget bias 1", (20, 30, 50), _OURS),
-    ("lstm", "one-hot, forget bias 4", (30, 50), _OURS),
-]
 
 
 def palindromes(
@@ -299,17 +261,6 @@ class Trial:
         if self.forget_bias is not None and self.cell != "lstm":
             raise ValueError(f"forget_bias is for the cell 'lstm', not {self.cell!r}")
 
-    @property
-    def recipe(self) -> str:
-        """Name of the recipe that the settings follow, or ``"other"``."""
-        for name, changes in RECIPES.get(self.cell, {}).items():
-            plain = Trial(
-                cell=self.cell, length=self.length, steps=self.steps, seed=self.seed
-            )
-            if self == replace(plain, **changes):
-                return name
-        return "other"
-
     def model(self) -> Forecaster:
         """Make the untrained model, the same for the same seed."""
         model = _model(self)
@@ -372,6 +323,12 @@ class TrialRecord:
     settings: dict[str, Any]
     checks: Checks
     provenance: Provenance
+
+    @property
+    def key(self) -> str:
+        """Settings and code: two records with equal keys say the same."""
+        made_from = self.provenance.checksum, self.provenance.code
+        return record_key(self.settings, *made_from)
 
     @property
     def trial(self) -> Trial:
@@ -452,11 +409,11 @@ def run_trial(
     )
     rows: list[list[float]] = []
     seen: list[Tensor] = []
-    bar = tqdm(
+    bar = progress_bar(
         range(1, trial.steps + 1),
-        desc=f"{trial.cell} {trial.length} {trial.recipe}",
-        leave=False,
-        disable=None if progress else True,  # None: where nobody watches
+        show=progress,
+        desc=f"{trial.cell} {trial.length}",
+        unit="step",
     )
     for step in bar:
         batch = palindromes(trial.length, trial.batch_size, generator=training)
@@ -471,8 +428,16 @@ def run_trial(
     return TrialRecord(
         settings=asdict(trial),
         checks=Checks(*(tuple(column) for column in zip(*rows, strict=True))),
-        provenance=provenance("palindromes", "", place, time.perf_counter() - started),
+        provenance=provenance(
+            "palindromes", "", place, time.perf_counter() - started, code()
+        ),
     )
+
+
+def code() -> str:
+    """Hash the code that decides what a record says (`code_hash`)."""
+    names = "configurations", "forecaster", "memory"
+    return code_hash(f"rnn_companion.{name}" for name in names)
 
 
 def _step(
@@ -521,30 +486,6 @@ def _check(
 
 def _rounded(value: float) -> float:
     return float(f"{value:.4g}")
-
-
-def sweep(seeds: Iterable[int] = range(3)) -> list[Trial]:
-    """List the trials that the chapter rests on.
-
-    Parameters
-    ----------
-    seeds : iterable of int
-        Each trial is run once for each.
-
-    Returns
-    -------
-    list of Trial
-        The assignment's settings at 5 to 30 digits, and every recipe where it
-        tells something.
-    """
-    return [
-        replace(
-            Trial(cell=cell, length=length, steps=steps, seed=seed),
-            **RECIPES[cell][recipe],
-        )
-        for cell, recipe, lengths, steps in _SWEEP
-        for length, seed in product(lengths, tuple(seeds))
-    ]
 
 
 def _generator(

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, overload
 
 import numpy as np
 import pandas as pd
@@ -224,7 +224,25 @@ class RecordFileError(ValueError):
     """A record file holds something that is not a record."""
 
 
-class RecordFile:
+class Line(Protocol):
+    """What a record file can keep: it has a key, and is one line of JSON."""
+
+    @property
+    def key(self) -> str:
+        """Name the result: records with equal keys say the same."""
+
+    def to_json(self) -> str:
+        """Write as one line of JSON."""
+
+    @classmethod
+    def from_json(cls, line: str) -> Self:
+        """Read what `to_json` wrote; a ValueError if it is none."""
+
+
+R = TypeVar("R", bound=Line)
+
+
+class RecordFile(Generic[R]):
     """A file of records to which several processes may add at once.
 
     A record is added whole or not at all: whatever stops the machine, the lines
@@ -235,14 +253,23 @@ class RecordFile:
     path : str or Path
         A file of JSON lines. It need not exist. Beside it stand its lock and,
         while a line is being written, the length to go back to.
+    kind : type
+        Of the records; `Record` by default.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    @overload
+    def __init__(self: "RecordFile[Record]", path: str | Path) -> None: ...
+
+    @overload
+    def __init__(self, path: str | Path, kind: type[R]) -> None: ...
+
+    def __init__(self, path: str | Path, kind: type[Any] = Record) -> None:
         self.path = Path(path)
+        self._kind = kind
         self._undo = self.path.with_name(self.path.name + ".undo")
         self._known = False  # to hold nothing but records
 
-    def read(self) -> list[Record]:
+    def read(self) -> list[R]:
         """Read every record, in the order they were added.
 
         Raises
@@ -255,7 +282,7 @@ class RecordFile:
                 self._roll_back()
         return self._records()
 
-    def append(self, record: Record) -> None:
+    def append(self, record: R) -> None:
         """Add a record, and return when it is on the disk.
 
         Raises
@@ -277,7 +304,7 @@ class RecordFile:
                 finally:
                     self._roll_back()
 
-    def _records(self) -> list[Record]:
+    def _records(self) -> list[R]:
         lines: list[bytes] = []
         with suppress(FileNotFoundError):
             lines = self.path.read_bytes().splitlines(keepends=True)
@@ -307,11 +334,12 @@ class RecordFile:
             file.seek(-1, os.SEEK_END)
             return file.read() != b"\n"
 
-    def _parse(self, number: int, line: bytes) -> Record:
+    def _parse(self, number: int, line: bytes) -> R:
         try:
             if not line.endswith(b"\n"):
                 raise ValueError("the line is torn: it has no end")
-            return Record.from_json(line.decode())
+            record: R = self._kind.from_json(line.decode())
+            return record
         except ValueError as error:
             raise RecordFileError(
                 f"{self.path}, line {number}: {error}; correct or remove the line, "

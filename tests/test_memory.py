@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +14,6 @@ from torch import nn
 from rnn_companion.experiment import DivergenceError
 from rnn_companion.memory import (
     DIGITS,
-    RECIPES,
     Trial,
     TrialRecord,
     encode,
@@ -21,8 +21,9 @@ from rnn_companion.memory import (
     palindromes,
     run_trial,
     set_forget_bias,
-    sweep,
 )
+from rnn_companion.records import RecordFile, RecordFileError
+from rnn_companion.sweep import RECIPES, recipe_of, run_trials, trials
 
 SMALL = Trial(
     length=3, encoding="one-hot", hidden_size=16, learning_rate=0.01, batch_size=64
@@ -251,24 +252,24 @@ def test_a_line_that_is_no_record_is_refused(line: str) -> None:
 
 
 def test_the_sweep_tells_each_recipe_at_three_seeds() -> None:
-    trials = sweep()
-    assert len(set(trials)) == len(trials)
-    seen = {(t.cell, t.recipe) for t in trials}
+    every = trials()
+    assert len(set(every)) == len(every)
+    seen = {(t.cell, recipe_of(t)) for t in every}
     assert seen == {(cell, name) for cell, names in RECIPES.items() for name in names}
     for cell, recipe in seen:
-        lengths = {t.length for t in trials if (t.cell, t.recipe) == (cell, recipe)}
+        lengths = {t.length for t in every if (t.cell, recipe_of(t)) == (cell, recipe)}
         for length in lengths:
             chosen = [
                 t
-                for t in trials
-                if (t.cell, t.recipe, t.length) == (cell, recipe, length)
+                for t in every
+                if (t.cell, recipe_of(t), t.length) == (cell, recipe, length)
             ]
             assert [t.seed for t in chosen] == [0, 1, 2]
 
 
 def test_other_settings_are_no_recipe() -> None:
-    assert Trial(clip=1.0).recipe == "other"
-    assert Trial(cell="gru").recipe == "other"
+    assert recipe_of(Trial(clip=1.0)) == "other"
+    assert recipe_of(Trial(cell="gru")) == "other"
 
 
 @pytest.mark.gpu
@@ -279,3 +280,43 @@ def test_palindromes_are_made_on_the_device() -> None:
     assert digits.is_cuda
     assert torch.equal(digits[0], targets)
     assert DIGITS == 10
+
+
+# Many trials --------------------------------------------------------------------
+
+QUICK = [replace(SMALL, steps=2, seed=seed) for seed in range(3)]
+
+
+def test_trials_are_kept_and_not_run_again(tmp_path: Path) -> None:
+    out = tmp_path / "trials.jsonl"
+    first = run_trials(QUICK[:2], out=out, device="cpu", workers=1, progress=False)
+    lines = out.read_text().splitlines()
+    every = run_trials(QUICK, out=out, device="cpu", workers=1, progress=False)
+    assert every[:2] == first
+    assert out.read_text().splitlines()[:2] == lines
+    assert [record.trial for record in every] == QUICK
+    assert RecordFile(out, TrialRecord).read() == every
+
+
+def test_trials_side_by_side_say_the_same() -> None:
+    alone = run_trials(QUICK[:2], device="cpu", workers=1, progress=False)
+    beside = run_trials(QUICK[:2], device="cpu", workers=2, progress=False)
+    assert [r.checks for r in alone] == [r.checks for r in beside]
+
+
+def test_other_code_runs_again(tmp_path: Path) -> None:
+    """A record of other code is kept, but not taken for one of this code."""
+    out = tmp_path / "trials.jsonl"
+    (record,) = run_trials(QUICK[:1], device="cpu", workers=1, progress=False)
+    old = replace(record, provenance=replace(record.provenance, code="other"))
+    RecordFile(out, TrialRecord).append(old)
+    run_trials(QUICK[:1], out=out, device="cpu", workers=1, progress=False)
+    codes = [r.provenance.code for r in RecordFile(out, TrialRecord).read()]
+    assert codes == ["other", record.provenance.code]
+
+
+def test_a_record_of_something_else_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "trials.jsonl"
+    out.write_text('{"settings": {}}\n')
+    with pytest.raises(RecordFileError, match="line 1: not a record of a trial"):
+        run_trials(QUICK, out=out, device="cpu", workers=1, progress=False)

@@ -8,6 +8,7 @@ from torch import Tensor
 from rnn_companion.figures._style import COLORS, LINES, MARKERS, figure
 from rnn_companion.frames import Frames, Picture
 from rnn_companion.memory import TrialRecord
+from rnn_companion.sweep import recipe_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -143,7 +144,7 @@ def by_length(records: Sequence[TrialRecord]) -> Frames:
     lengths = sorted({record.trial.length for record in records})
     recipes = {
         cell: list(
-            dict.fromkeys(r.trial.recipe for r in records if r.trial.cell == cell)
+            dict.fromkeys(recipe_of(r.trial) for r in records if r.trial.cell == cell)
         )
         for cell in CELLS
     }
@@ -157,7 +158,7 @@ def by_length(records: Sequence[TrialRecord]) -> Frames:
                 chosen = [
                     r
                     for r in _of(records, cell, digits_read)
-                    if r.trial.recipe == recipe
+                    if recipe_of(r.trial) == recipe
                 ]
                 _accuracies(ax, chosen, recipe, n)
             ax.axhline(0.1, color="#777777", lw=0.8, ls="-")
@@ -296,7 +297,7 @@ def _told(records: Sequence[TrialRecord], cell: str, length: int) -> str:
         end = (
             f"solved at step {r.steps}" if r.solved else f"{r.accuracy:.0%} at the end"
         )
-        recipes.setdefault(r.trial.recipe, []).append(end)
+        recipes.setdefault(recipe_of(r.trial), []).append(end)
     if not recipes:
         return f"{CELLS[cell]} with {length} digits: not run."
     ends = "; ".join(f"{name}: {', '.join(e)}" for name, e in recipes.items())
