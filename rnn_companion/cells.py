@@ -555,6 +555,11 @@ def check_gru(
 
 def _weights_by_layer(module: nn.RNNBase) -> Iterator[tuple[Tensor, ...]]:
     """Yield W_x, W_h and the two biases of each layer."""
+    if module.batch_first or module.dropout:
+        raise ValueError(
+            f"{module} has batch_first or dropout: here time comes first, and nothing "
+            "is dropped between layers"
+        )
     weights = [module.get_parameter(name) for name in module._flat_weights_names]
     return zip(*[iter(weights)] * 4, strict=True)
 

@@ -1,5 +1,7 @@
 """`cells` against torch's own recurrent networks, in float64."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -86,6 +88,16 @@ def test_a_stack_needs_a_state_for_each_layer() -> None:
     layers = cells.rnn_parameters(network(3, 4, 2))
     with pytest.raises(ValueError, match="2 layers"):
         cells.stack(cells.rnn, random(5, 2, 3), random(1, 2, 4), layers)
+
+
+@pytest.mark.parametrize("options", [{"batch_first": True}, {"dropout": 0.5}])
+def test_what_would_be_ignored_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="batch_first or dropout"):
+        cells.rnn_parameters(nn.RNN(3, 4, 2, **options))
+    with pytest.raises(ValueError, match="batch_first or dropout"):
+        cells.lstm_parameters(nn.LSTM(3, 4, 2, **options))
+    with pytest.raises(ValueError, match="batch_first or dropout"):
+        cells.gru_parameters(nn.GRU(3, 4, 2, **options))
 
 
 @pytest.mark.parametrize(
