@@ -14,6 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from . import algebra
 from .algebra import Value, shape_of
 from .chapter import Display, displays
@@ -267,18 +269,19 @@ class Trial:
             raise EquationError(f"{error}{where}", error.node) from None
 
     def difference(
-        self,
-        here: Meaning,
-        left: Value,
-        right: Value,
-        at: Mapping[str, int],
-        number: int,
+        self, here: Meaning, left: Value, right: Value, at: Mapping[str, int], number: int
     ) -> str:
-        """Say by how much two sides differ, and where."""
+        """Say where two sides differ most, and by how much."""
         where = f"at {written(at)}, " if at else ""
+        gap, entry = (left.tensor - right.tensor).abs().reshape(-1), ""
+        shape, worst = shape_like(left, right), int(gap.argmax())
+        if len(gap) > 1:
+            spot = torch.unravel_index(torch.tensor(worst), shape)
+            entry = f" in entry ({', '.join(str(int(i) + 1) for i in spot)})"
+        one, two = (v.tensor.expand(shape).reshape(-1)[worst] for v in (left, right))
         return (
-            f"{where}draw {number}: `{here.write(self.claim.left)}` is {brief(left)} but "
-            f"`{here.write(self.claim.right)}` is {brief(right)}: {self.claim.relation} is false"
+            f"{where}draw {number}{entry}: `{here.write(self.claim.left)}` is {one:.6g} but "
+            f"`{here.write(self.claim.right)}` is {two:.6g}: {self.claim.relation} is false"
         )
 
     def judge(self) -> None:
@@ -306,11 +309,9 @@ class Trial:
             )
 
 
-def brief(value: Value) -> str:
-    """Write a value in a few digits."""
-    numbers = value.tensor.detach().reshape(-1).tolist()
-    few = ", ".join(f"{n:.4g}" for n in numbers[:4])
-    return few if value.shape == () else f"[{few}{', ...' if len(numbers) > 4 else ''}]"
+def shape_like(left: Value, right: Value) -> tuple[int, ...]:
+    """Find the shape of two sides, of which one may be a written number."""
+    return tuple(torch.broadcast_shapes(left.shape, right.shape))
 
 
 # Chapters -------------------------------------------------------------------------
@@ -332,7 +333,7 @@ class Chapter:
         for display in self.displays:
             if "prose" not in display.options or display.label:
                 self.reports.append(self.report(display))
-        self.refuse_unused()
+        self.settle_definitions()
 
     def report(self, display: Display) -> Report:
         """Check one display."""
@@ -343,11 +344,9 @@ class Chapter:
             evidence = self.judge(display)
         except EquationError as error:
             return failure(display, error)
-        equation = self.equations[display.label]
-        reference = evidence.reference if equation.claims else "a definition"
         return replace(
             found,
-            reference=reference,
+            reference=evidence.reference,
             draws=evidence.draws,
             max_error=evidence.error,
             indices=evidence.covered,
@@ -373,15 +372,19 @@ class Chapter:
         self.evidence[display.label] = examine(equation, known)
         return self.evidence[display.label]
 
-    def refuse_unused(self) -> None:
-        """Fail every definition that no claim uses."""
+    def settle_definitions(self) -> None:
+        """Judge every definition by the claims that use it."""
+        failed = {report.label for report in self.reports if report.status == "failed"}
         for equation in self.equations.values():
             for definition in equation.definitions:
-                if not list(self.users(definition, equation)):
-                    self.fail(
-                        equation.display,
-                        f"{definition.name} is defined, but no claim uses it",
-                    )
+                users = [e.display.label for e in self.users(definition, equation)]
+                named = ", ".join(users)
+                if not users:
+                    self.fail(equation.display, f"no claim uses {definition.name}")
+                elif failed.issuperset(users):
+                    self.fail(equation.display, f"it, or all that uses it, is wrong: {named}")
+                elif not equation.claims:
+                    self.amend(equation.display, reference=f"the claims in {named}")
 
     def users(self, definition: Definition, owner: Equation) -> Iterator[Equation]:
         """Find the equations that claim something with a definition, or with one made of it."""
@@ -396,16 +399,21 @@ class Chapter:
 
     def fail(self, display: Display, reason: str) -> None:
         """Turn a report into a failure, unless it is one."""
+        self.amend(display, status="failed", reason=reason)
+
+    def amend(self, display: Display, **changes: str) -> None:
+        """Change the report of an equation that has not failed."""
         for i, report in enumerate(self.reports):
             if report.label == display.label and report.status == "ok":
-                self.reports[i] = failure(display, EquationError(reason))
+                self.reports[i] = replace(report, **changes)  # type: ignore[arg-type]
 
 
 def failure(display: Display, error: EquationError) -> Report:
     """Report what is wrong, with the line and the sub-expression."""
     line, where = display.line, ""
     if error.node is not None and (text := quoted(display, error.node)):
-        line, where = display.line_of(start(error.node)), f" (in `{text}`)"
+        line = display.line_of(start(error.node))
+        where = f" (in `{text}`)" if text not in str(error) else ""
     return Report(display.file, display.label, line, "failed", reason=f"{error}{where}")
 
 

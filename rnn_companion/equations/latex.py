@@ -28,11 +28,17 @@ class EquationError(Exception):
         self.node, self.line = node, line
 
 
+DELIMITER = r"(?=\s*(?:[()\[\]|]|\\[{}|]|\\[lr](?:Vert|vert|floor|ceil)))"
 SKIPPED = re.compile(
-    r"(?:\s|~|%.*|\\[,;:! ]|\\(?:left|right|displaystyle|nonumber|limits"
-    r"|[bB]igg?[lrm]?|(?:begin|end)\{(?:aligned|align\*?|gathered|split)\})(?![a-zA-Z]))+"
+    r"(?:\s|~|%.*|\\[,;:! ]"
+    rf"|\\(?:left|right|[bB]igg?[lrm]?){DELIMITER}"
+    r"|\\(?:displaystyle|nonumber|limits)(?![a-zA-Z])"
+    r"|\\(?:begin|end)\{(?:aligned|align\*?|gathered|split)\})+"
 )
-STYLED = r"\\(?:hat|tilde|bar|overline|mathrm|operatorname|mathbf|mathbb|mathcal|boldsymbol|text)"
+STYLED = (
+    r"\\(?:hat|tilde|bar|overline|mathrm|operatorname"
+    r"|mathbf|mathbb|mathcal|boldsymbol|text)"
+)
 TOKEN = re.compile(
     rf"(?P<row>\\\\(?:\[\w+\])?)|(?P<env>\\(?:begin|end)\{{\w+\}})|(?P<text>\\text\s*\{{[^{{}}]*\}})"
     rf"|(?P<styled>{STYLED}(?![a-zA-Z])\s*(?:\{{[^{{}}]*\}}|\\[a-zA-Z]+|\w))"
@@ -351,11 +357,15 @@ def parse(text: str, names: Sequence[str] = (), functions: Iterable[str] = ()) -
     """
     tokens = joined(settled(list(merged(unbraced(scan(text)), names)), set(functions)))
     try:
-        return grammar().parse(tokens)  # type: ignore[arg-type]
+        tree: Node = grammar().parse(tokens)  # type: ignore[arg-type]
     except UnexpectedToken as error:
         raise EquationError(explained(error, text), error.token) from None
     except UnexpectedInput as error:
         raise EquationError(f"cannot be read: {error}") from None
+    for product in tree.find_data("times"):
+        if product.children[-1].data == "number" and len(product.children) == 2:
+            raise EquationError("a number stands before what it multiplies", product)
+    return tree
 
 
 def explained(error: UnexpectedToken, text: str) -> str:

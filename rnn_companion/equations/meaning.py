@@ -202,7 +202,8 @@ class Meaning:
         if upper is None:
             return self.assignments([name], limits.children)
         (chain,) = limits.children if limits.data == "limits" else (limits,)
-        if chain.data != "chain" or [r for _, r, _ in links(chain)] != ["="]:
+        relations = [r for _, r, _ in links(chain)] if chain.data == "chain" else []
+        if relations != ["="] or chain.children[0].data != "symbol":
             raise EquationError("limits are written _{k=1}^{T}", limits)
         first, last = self.integer(chain.children[2]), self.integer(upper)
         return [{name: k} for k in range(first, last + 1)]
@@ -355,8 +356,10 @@ class Meaning:
         at = dict(zip(what.parameters, below, strict=False))
         inside = replace(self, text=what.text, at=at, notes=Notes(self.notes.used))
         self.within_range(inside, what, at)
-        value = inside.value(what.body)
-        self.notes.used.add(f"its definition in {what.label}")
+        try:
+            value = inside.value(what.body)
+        except EquationError as error:
+            raise EquationError(f"{error} (in {what.name}, by {what.label})") from None
         return algebra.entry(value, parts) if parts else value
 
     def within_range(
