@@ -59,11 +59,11 @@ def bptt(tape: Tape) -> None:
 
 @world("bptt-batch", SIZES, rows=True)
 def bptt_batch(tape: Tape) -> None:
-    """Run a batch in rows; the biases are rows, and errors are averaged over everything."""
+    """A batch in rows; errors are averaged over everything."""
     d, h, q = (tape.sizes[n] for n in "dhq")
     w, *_ = parameters(tape)
-    b_h = tape.put("b_h", split(w, d, h)[2].view(1, h))
-    batch(tape, b_h, tape.leaf("b_q", tape.normal(1, q)))
+    b_h = tape.put("b_h", split(w, d, h)[2])
+    batch(tape, b_h, tape.leaf("b_q", tape.normal(q, 1)))
     batch_loss(tape, "L")
 
 
