@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from rnn_companion.experiment import (
     OPTIMIZERS,
@@ -29,7 +28,8 @@ from rnn_companion.experiment import (
     choose_device,
     provenance,
 )
-from rnn_companion.records import Provenance
+from rnn_companion.progress import progress_bar
+from rnn_companion.records import Provenance, code_hash, record_key
 
 __all__ = [
     "CharacterModel",
@@ -514,8 +514,8 @@ class Mark:
         Mean cross-entropy after 1, 2, 3, 4, 6, 8, 12, 16, 20 and 30 characters, on
         the same 2000 held-out ones (on training ones without a held-out text).
     written : str or None
-        30 characters by the likeliest path after a line break; None where the
-        corpus may not be given back.
+        30 characters by the likeliest path after the text's first one; None where
+        the corpus may not be given back.
     """
 
     step: int
@@ -553,6 +553,12 @@ class TextRecord:
     training_accuracy: tuple[float, ...]
     marks: tuple[Mark, ...]
     provenance: Provenance
+
+    @property
+    def key(self) -> str:
+        """Settings, corpus and code: records with equal keys say the same."""
+        made_from = self.provenance.checksum, self.provenance.code
+        return record_key(self.settings, *made_from)
 
     def to_json(self) -> str:
         """Write as one line of JSON."""
@@ -628,12 +634,8 @@ def train(
     )
     seen: list[Tensor] = []
     marks: list[Mark] = []
-    for step in tqdm(
-        range(training.steps + 1),
-        desc=corpus.name,
-        leave=False,
-        disable=None if progress else True,  # None: where nobody watches
-    ):
+    steps = range(training.steps + 1)
+    for step in progress_bar(steps, show=progress, desc=corpus.name, unit="step"):
         batch = _windows(numbers, training, windows)
         loss, accuracy = _measure(model, batch, training.temperature)
         seen.append(torch.stack([loss.detach(), accuracy]))
@@ -655,7 +657,11 @@ def train(
         training_accuracy=_curve(seen, 1),
         marks=tuple(marks),
         provenance=provenance(
-            corpus.name, corpus.checksum, place, time.perf_counter() - started
+            corpus.name,
+            corpus.checksum,
+            place,
+            time.perf_counter() - started,
+            code_hash(["rnn_companion.text"]),
         ),
     )
 
@@ -788,7 +794,7 @@ def _mark(
         validation_loss=validation[0],
         validation_accuracy=validation[1],
         context_loss=tuple(_rounded(v) for v in context.tolist()),
-        written=None if private else sample(model, "\n", 30, temperature=None),
+        written=None if private else sample(model, learned[0], 30, temperature=None),
     )
 
 
