@@ -351,12 +351,12 @@ def descents(paths: Mapping[str, Tensor], curvatures: tuple[float, float]) -> Pi
             "label": name,
         }
         left.plot(*path.T.numpy(), marker=MARKERS[n], ms=3, markevery=5, lw=1.3, **look)
-        distance = path.norm(dim=1).clamp_min(1e-17)
+        distance = path.norm(dim=1).clamp_min(1e-18)
         right.plot(distance.numpy(), lw=1.5, **look)
-    left.set(xlabel="$w_1$", ylabel="$w_2$", aspect="equal")
+    left.set(xlabel="$w_1$", ylabel="$w_2$", ylim=(-0.4 * reach, reach))
     left.grid(visible=False)
     right.set(yscale="log", xlabel="step $k$", ylabel="distance from the minimum")
-    right.legend(fontsize=9.5)
+    fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     ends = ", ".join(f"{n} {float(p[-1].norm()):.0e}" for n, p in paths.items())
     return Picture(
         fig,
@@ -367,8 +367,9 @@ def descents(paths: Mapping[str, Tensor], curvatures: tuple[float, float]) -> Pi
         ),
         caption=(
             "Four rules in one valley. Those that divide by the size of the gradient "
-            "head for the minimum as if both directions were equally steep; close to "
-            "it, with nothing left to divide by, they keep jumping."
+            "head for the minimum as if both directions were equally steep. RMSprop "
+            "comes nearest, and does not stay: with ever less to divide by, its steps "
+            "grow again. (Distances below 1e-18 are cut off.)"
         ),
     )
 
