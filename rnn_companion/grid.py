@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from itertools import product
+from multiprocessing.context import BaseContext
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, TypeVar
@@ -284,7 +285,7 @@ def _executor(
     if workers < 2:
         yield _Here(), 1
         return
-    context = multiprocessing.get_context("spawn")
+    context = _process_context()
     stop = context.Event()
     pool = ProcessPoolExecutor(workers, context, _start_worker, (stop,))
     try:
@@ -294,6 +295,15 @@ def _executor(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _process_context() -> BaseContext:
+    """Fork from a process that has imported torch but started no thread."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["rnn_companion.experiment"])
+    return context
 
 
 def _workers(device: str) -> int:
@@ -379,7 +389,6 @@ def study_table(cells: pd.DataFrame) -> Iterator[str]:
             index="length",
             columns=["cell", "configuration", "optimizer"],
             values="mse",
-            sort=False,
-        ).sort_index()
+        ).sort_index(axis=1, ascending=[False, True, True])  # RNN before LSTM
         title = f"{data}, {protocol} protocol: mean squared validation error"
         yield f"{title}\n{wide.to_string(float_format='{:.2g}'.format)}"

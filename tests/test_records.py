@@ -1,0 +1,266 @@
+"""The promises of a record file: whole lines, nothing lost, nothing overwritten."""
+
+import json
+import multiprocessing
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import pytest
+
+from rnn_companion import records
+from rnn_companion.records import (
+    Forecasts,
+    Provenance,
+    Record,
+    RecordFile,
+    RecordFileError,
+    code_hash,
+)
+
+PLACE = Provenance("MSFT", "sum", "cpu", {"torch": "2"}, "2026-01-01", 1.0, "code")
+
+
+def make(seed: int = 0, size: int = 0) -> Record:
+    series = tuple(0.1 * n for n in range(size))
+    forecasts = Forecasts(
+        dates=("2013-01-02",) * size,
+        positions=tuple(1 + n % 3 for n in range(size)),
+        truth=series,
+        forecast=series,
+        persistence=series,
+        minimum=1.0,
+        maximum=2.0,
+    )
+    errors = (0.5, 0.25, 0.125)
+    return Record(
+        {"cell": "rnn", "seed": seed},
+        (1.0,),
+        (1.0,),
+        errors,
+        errors,
+        forecasts if size else None,
+        PLACE,
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> RecordFile:
+    return RecordFile(tmp_path / "deep" / "records.jsonl")
+
+
+@pytest.fixture(scope="module")
+def processes() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["rnn_companion.records"])
+    return context
+
+
+def test_what_is_added_is_read_back_in_order(file: RecordFile) -> None:
+    assert file.read() == []
+    for seed in range(3):
+        file.append(make(seed, 4))
+    assert file.read() == [make(seed, 4) for seed in range(3)]
+    assert len(file.path.read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("damage", "line"),
+    [
+        (lambda text: text[:-20], 3),
+        (lambda text: text.replace('"cell"', "cell", 1), 1),
+        (lambda text: text + "date,close\n", 4),
+        (lambda text: text + "\n", 4),
+        (lambda text: text + "{}\n", 4),
+        (lambda text: text + "[1]\n", 4),
+    ],
+    ids=["torn", "broken JSON", "a CSV", "blank", "no record", "no object"],
+)
+@pytest.mark.parametrize("use", ["read", "append"])
+def test_a_damaged_file_is_refused_by_line_and_left_alone(
+    file: RecordFile, damage: Callable[[str], str], line: int, use: str
+) -> None:
+    for seed in range(3):
+        file.append(make(seed))
+    text = damage(file.path.read_text())
+    file.path.write_text(text)
+    again = RecordFile(file.path)
+    with pytest.raises(RecordFileError, match=rf"records\.jsonl, line {line}: .*") as e:
+        again.read() if use == "read" else again.append(make(9))
+    assert "correct or remove the line" in str(e.value)
+    assert file.path.read_text() == text
+
+
+def test_a_line_torn_after_it_was_trusted_is_refused_too(file: RecordFile) -> None:
+    file.append(make())
+    with file.path.open("a") as torn:
+        torn.write("half")
+    with pytest.raises(RecordFileError, match="line 2: the line is torn"):
+        file.append(make())
+
+
+@pytest.mark.parametrize("written", [0, 1, 100])
+def test_a_full_disk_leaves_the_file_as_it_was(
+    file: RecordFile, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    file.append(make(0))
+    before = file.path.read_bytes()
+
+    class Full:
+        name = "records.jsonl"
+
+        def __init__(self, real: object) -> None:
+            self.real = real
+
+        def write(self, line: bytes) -> int:
+            return int(self.real.write(line[:written]))  # type: ignore[attr-defined]
+
+    real_write = records._write
+    monkeypatch.setattr(records, "_write", lambda f, line: real_write(Full(f), line))  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="the disk is full"):
+        file.append(make(1))
+    assert file.path.read_bytes() == before
+    monkeypatch.undo()
+    file.append(make(1))
+    assert file.read() == [make(0), make(1)]
+
+
+def test_two_processes_adding_at_once_lose_nothing(
+    file: RecordFile, processes: ForkServerContext
+) -> None:
+    crowd = [
+        processes.Process(
+            target=list,  # appends as it goes through the map
+            args=(map(file.append, [make(seed, 300) for seed in range(n, n + 20)]),),
+        )
+        for n in (0, 20, 40)
+    ]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join()
+    assert sorted(r.settings["seed"] for r in file.read()) == list(range(60))
+
+
+def test_twenty_kills_while_adding_tear_nothing(
+    file: RecordFile, processes: ForkServerContext
+) -> None:
+    """Each record is 2 MB, so that a kill often falls into a write."""
+    draw, big = random.Random(0), make(0, 30_000)
+    whole = 0
+    for _ in range(20):
+        writer = processes.Process(target=list, args=(map(file.append, [big] * 9),))
+        writer.start()
+        deadline = time.monotonic() + 20
+        while not file.path.exists() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.2))
+        writer.kill()
+        writer.join()
+        lines = len(file.read())
+        assert lines >= whole
+        whole = lines
+    assert whole > 0
+    assert all(record == big for record in file.read())
+
+
+def test_half_a_line_of_a_killed_writer_is_taken_back(file: RecordFile) -> None:
+    file.append(make(0))
+    before = file.path.read_bytes()
+    undo = file.path.with_name("records.jsonl.undo")
+    undo.write_text(str(len(before)))
+    file.path.write_bytes(before + make(1).to_json()[:50].encode())
+    assert RecordFile(file.path).read() == [make(0)]
+    assert file.path.read_bytes() == before
+    assert not undo.exists()
+
+
+def test_a_whole_line_of_a_killed_writer_is_kept(file: RecordFile) -> None:
+    file.append(make(0))
+    length = file.path.stat().st_size
+    file.append(make(1))
+    file.path.with_name("records.jsonl.undo").write_text(str(length))
+    assert RecordFile(file.path).read() == [make(0), make(1)]
+    file.append(make(2))
+    assert file.read() == [make(0), make(1), make(2)]
+
+
+def test_reading_leaves_no_trace(file: RecordFile) -> None:
+    file.append(make())
+    for other in file.path.parent.glob("*.lock"):
+        other.unlink()
+    file.read()
+    assert os.listdir(file.path.parent) == ["records.jsonl"]
+
+
+def test_the_key_is_settings_data_and_code() -> None:
+    record = make()
+    for other in (
+        replace(record, settings={"seed": 0, "cell": "lstm"}),
+        replace(record, provenance=replace(PLACE, checksum="other")),
+        replace(record, provenance=replace(PLACE, code="other")),
+    ):
+        assert other.key != record.key
+    swapped = dict(reversed(record.settings.items()))
+    later = replace(PLACE, date="2027-01-01", seconds=9.0, device="gpu")
+    assert replace(record, settings=swapped, provenance=later).key == record.key
+
+
+def test_an_older_record_without_a_code_hash_is_read() -> None:
+    fields = json.loads(make().to_json())
+    del fields["provenance"]["code"]
+    assert Record.from_json(json.dumps(fields)).provenance.code == ""
+
+
+def test_the_ends_are_the_first_and_last_output() -> None:
+    ends = make(size=9).with_forecasts("ends").forecasts
+    assert ends is not None
+    assert ends.positions == (1, 3) * 3
+    assert ends.truth == tuple(0.1 * n for n in (0, 2, 3, 5, 6, 8))
+    assert make(size=9).with_forecasts("none").forecasts is None
+    assert make(size=9).with_forecasts("all") == make(size=9)
+    with pytest.raises(ValueError, match="'some': choose all, ends or none"):
+        make(size=9).with_forecasts("some")
+
+
+SOURCE = '''"""Docstring."""
+X = "a # b"  # comment
+
+
+def f(n: int) -> int:
+    """Docstring,
+    in two lines."""
+    return n + 1
+'''
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (lambda s: s.replace("Docstring", "Words"), True),
+        (lambda s: s.replace("# comment", "# other words"), True),
+        (lambda s: s.replace("\n\n\n", "\n"), True),
+        (lambda s: s.replace("n + 1", "n + 2"), False),
+        (lambda s: s.replace("a # b", "a # c"), False),
+        (lambda s: s.replace("n: int", "m: int"), False),
+    ],
+)
+def test_the_code_hash_sees_code_and_nothing_else(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[str], str],
+    same: bool,
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "before_it.py").write_text(SOURCE)
+    (tmp_path / "after_it.py").write_text(change(SOURCE))
+    assert (code_hash(["before_it"]) == code_hash(["after_it"])) is same
+
+
+def test_the_code_hash_of_no_module_is_refused() -> None:
+    with pytest.raises(ModuleNotFoundError, match="no module"):
+        code_hash(["rnn_companion.nothing"])
