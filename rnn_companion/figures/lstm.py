@@ -507,45 +507,32 @@ def gates_on_prices(
     """
     import matplotlib.pyplot as plt
 
-    fig, (top, middle, bottom) = plt.subplots(
-        3, sharex=True, figsize=(7, 6), height_ratios=[2, 3, 2]
+    named = {"forget $f_t$": gates.f, "input $i_t$": gates.i, "output $o_t$": gates.o}
+    fig, (top, *panels) = plt.subplots(
+        5, sharex=True, figsize=(7, 7.5), height_ratios=[3, 2, 2, 2, 3]
     )
     top.plot(dates, close.numpy(), color=INK)
     top.set_ylabel("close ($)")
-    named = {"forget": gates.f, "input": gates.i, "output": gates.o}
-    for n, (name, gate) in enumerate(named.items()):
-        low, high = gate.quantile(0.1, dim=1), gate.quantile(0.9, dim=1)
-        middle.fill_between(
-            dates, low.numpy(), high.numpy(), color=COLORS[n], alpha=0.15
-        )
-        middle.plot(
-            dates,
-            gate.mean(1).numpy(),
-            color=COLORS[n],
-            linestyle=LINES[n],
-            marker=MARKERS[n],
-            markevery=(n, 7),
-            label=name,
-        )
-    middle.set(ylabel="opening of the gates", ylim=(0, 1))
-    middle.legend(ncols=3, loc="lower right")
-    bottom.plot(dates, C.numpy(), color=COLORS[0], linestyle="-", lw=0.7, alpha=0.7)
-    bottom.set_ylabel("cell states")
+    for ax, (name, gate) in zip(
+        panels, {**named, "cell $c_t$": C}.items(), strict=True
+    ):
+        ax.plot(dates, gate.numpy(), "-", color=COLORS[0], lw=0.7, alpha=0.7)
+        ax.set_ylabel(name)
+        if gate is not C:
+            ax.set_ylim(0, 1)
     fig.autofmt_xdate()
-    means = ", ".join(
-        f"{name} {float(gate.mean()):.2f}" for name, gate in named.items()
-    )
+    means = ", ".join(f"{n.split()[0]} {float(g.mean()):.2f}" for n, g in named.items())
     return Picture(
         fig,
         alt=(
-            f"{len(dates)} days of closes from {dates[0]:%Y-%m-%d}; below, the mean "
-            "opening of the gates with the range of the middle 80 % of units "
-            f"(on average: {means}); at the bottom the cell state of every unit, "
-            f"within {float(C.min()):.2f} and {float(C.max()):.2f}."
+            f"{len(dates)} days of closes from {dates[0]:%Y-%m-%d}; below, a line for "
+            "every unit, nearly flat after the first days: how far its gates are open "
+            f"(on average: {means}), and its cell state, which stays within "
+            f"{float(C.min()):.2f} and {float(C.max()):.2f}."
         ),
         caption=(
-            "A trained LSTM reads a window of closes. Middle: each gate's mean over "
-            "the units, and the range of the middle 80 % of them. Bottom: the cell "
-            "states, a line a unit, all starting from zero."
+            "A trained LSTM reads a window of closes. Below them a line for each of "
+            "its units: the openings of its three gates, and its cell state, which "
+            "starts from zero."
         ),
     )
