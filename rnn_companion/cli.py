@@ -97,8 +97,7 @@ def add_grid(parser: argparse.ArgumentParser) -> None:
         help="split by date, or at random as the source did; default: %(default)s",
     )
     add("--precision", choices=("float32", "bfloat16"), default="float32")
-    add("--device", default="auto", help="such as cpu or cuda:1; default: %(default)s")
-    add("--workers", type=int, help="processes side by side; default: one a core")
+    _add_machines(parser)
     add(
         "--forecasts",
         choices=("all", "ends", "none"),
@@ -106,7 +105,6 @@ def add_grid(parser: argparse.ArgumentParser) -> None:
         help="keep all, each window's first and last, or errors only, for data that "
         "may not be given back; default: %(default)s",
     )
-    add("--dask", metavar="ADDRESS", help="a Dask scheduler that runs them instead")
     parser.set_defaults(run=run_grid)
 
 
@@ -175,6 +173,139 @@ def run_table(settings: argparse.Namespace) -> int:
     return 0
 
 
+def add_palindromes(parser: argparse.ArgumentParser) -> None:
+    """Run the trials of the palindrome task, or go on where they were stopped."""
+    add = parser.add_argument
+    add("--out", required=True, metavar="RECORDS.jsonl", help="where records are kept")
+    add("--cells", type=_words, default="rnn,lstm", help="default: %(default)s")
+    add("--lengths", type=_numbers, help="digits to read; default: all of chapter 7")
+    add("--recipes", type=lambda text: text.split(";"), help="separated by semicolons")
+    add("--seeds", type=_numbers, default="0,1,2", help="default: %(default)s")
+    _add_machines(parser)
+    parser.set_defaults(run=run_palindromes)
+
+
+def run_palindromes(settings: argparse.Namespace) -> int:
+    """Run the subcommand `palindromes`."""
+    from rnn_companion.sweep import cost, recipe_of, run_trials, trials
+
+    chosen = [
+        trial
+        for trial in trials(settings.seeds)
+        if trial.cell in settings.cells
+        and trial.length in (settings.lengths or [trial.length])
+        and recipe_of(trial) in (settings.recipes or [recipe_of(trial)])
+    ]
+    if not chosen:
+        raise ValueError("no trial of chapter 7 has these cells, lengths and recipes")
+    with _dask(settings.dask) as executor:
+        records = run_trials(
+            sorted(chosen, key=cost, reverse=settings.workers != 1),
+            out=settings.out,
+            device=settings.device,
+            workers=settings.workers,
+            executor=executor,
+        )
+    print(f"{len(records)} records in {settings.out}")
+    return 0
+
+
+def _add_machines(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--device", default="auto", help="such as cpu or cuda:1; default: %(default)s")
+    add("--workers", type=int, help="processes side by side; default: one a core")
+    add("--dask", metavar="ADDRESS", help="a Dask scheduler that runs them instead")
+
+
+def add_text(parser: argparse.ArgumentParser) -> None:
+    """Train a character model on a text, or let one write."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    _add_text_train(actions.add_parser("train", help="train a model and keep it"))
+    _add_text_sample(actions.add_parser("sample", help="let a model write"))
+
+
+def _add_text_train(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("file", nargs="?", help="a UTF-8 text; by default Python's own help texts")
+    add("--out", required=True, metavar="MODEL.pt", help="where the model is kept")
+    add("--record", metavar="RECORDS.jsonl", help="also keep a record of the training")
+    add("--private", action="store_true", help="no text of the model in the record")
+    add("--whole", action="store_true", help="with Project Gutenberg's licence, if any")
+    add("--steps", type=int, default=3200, help="default: %(default)s")
+    add("--hidden", type=int, default=128, help="units a layer; default: %(default)s")
+    add("--layers", type=int, default=2, help="default: %(default)s")
+    add("--learning-rate", type=float, default=2e-3, help="default: %(default)s")
+    add("--training", type=float, default=0.9, help="share to learn; %(default)s")
+    add("--seed", type=int, default=0, help="default: %(default)s")
+    add("--device", default="auto", help="such as cpu or cuda:1; default: %(default)s")
+    parser.set_defaults(run=run_text_train)
+
+
+def run_text_train(settings: argparse.Namespace) -> int:
+    """Run `text train`."""
+    from rnn_companion.records import RecordFile
+    from rnn_companion.text import (
+        TextRecord,
+        TextTraining,
+        load_corpus,
+        save_model,
+        train,
+    )
+
+    training = TextTraining(
+        steps=settings.steps,
+        hidden_size=settings.hidden,
+        layers=settings.layers,
+        learning_rate=settings.learning_rate,
+        training=settings.training,
+        seed=settings.seed,
+    )
+    corpus = load_corpus(settings.file, cut=not settings.whole)
+    model, record = train(
+        training, corpus, device=settings.device, private=settings.private
+    )
+    save_model(model, settings.out)
+    if settings.record:
+        RecordFile(settings.record, TextRecord).append(record)
+    last = record.marks[-1]
+    held_out = (
+        "" if last.validation_loss is None else f", held out {last.validation_loss}"
+    )
+    print(f"loss {last.mean_loss}{held_out}; the model is in {settings.out}")
+    return 0
+
+
+def _add_text_sample(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("model", metavar="MODEL.pt", help="from `text train`")
+    add("--prompt", required=True, help="what it reads first")
+    add("--count", type=int, default=1500, help="characters; default: %(default)s")
+    add("--temperature", type=float, default=1.0, help="default: %(default)s")
+    add("--greedy", action="store_true", help="always the likeliest character")
+    add("--seed", type=int, default=0, help="default: %(default)s")
+    parser.set_defaults(run=run_text_sample)
+
+
+def run_text_sample(settings: argparse.Namespace) -> int:
+    """Run `text sample`; characters come as they are drawn."""
+    from itertools import islice
+
+    import torch
+
+    from rnn_companion.text import load_model, stream
+
+    written = stream(
+        load_model(settings.model),
+        settings.prompt,
+        temperature=None if settings.greedy else settings.temperature,
+        generator=torch.Generator().manual_seed(settings.seed),
+    )
+    for character, _ in islice(written, settings.count):
+        print(character, end="", flush=True)
+    print()
+    return 0
+
+
 STRATEGIES = {"many-to-many": "many-to-many-aligned"}  # the study's name for it
 
 
@@ -194,6 +325,8 @@ COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "equations": add_equations,
     "grid": add_grid,
     "table": add_table,
+    "palindromes": add_palindromes,
+    "text": add_text,
 }
 
 

@@ -261,8 +261,8 @@ def probabilities(o: Tensor, temperature: float = 1.0) -> Tensor:
     """
     if not 0 < temperature < math.inf:
         raise ValueError(
-            f"temperature must be a positive number, got {temperature}: "
-            "None takes the likeliest character"
+            f"temperature must be a positive number, got {temperature}: to take the "
+            "likeliest character each time, use None (--greedy)"
         )
     return torch.softmax(o / temperature, dim=-1)
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from rnn_companion.cli import main
 from rnn_companion.experiment import DivergenceError
 from rnn_companion.memory import (
     DIGITS,
@@ -320,3 +321,28 @@ def test_a_record_of_something_else_is_refused(tmp_path: Path) -> None:
     out.write_text('{"settings": {}}\n')
     with pytest.raises(RecordFileError, match="line 1: not a record of a trial"):
         run_trials(QUICK, out=out, device="cpu", workers=1, progress=False)
+
+
+def test_the_command_goes_on_where_it_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`rnn-companion palindromes`, with the chapter's trials made short."""
+    short = [replace(t, steps=2, hidden_size=4) for t in trials((0, 1))]
+    monkeypatch.setattr("rnn_companion.sweep.trials", lambda seeds: short)
+    monkeypatch.setattr("rnn_companion.sweep.recipe_of", lambda trial: "as assigned")
+    out = tmp_path / "trials.jsonl"
+    command = ["palindromes", "--out", str(out), "--workers", "1", "--device", "cpu"]
+    command += ["--cells", "rnn", "--lengths", "5", "--recipes", "as assigned"]
+    assert main(command) == 0
+    first = out.read_text()
+    assert main(command) == 0
+    assert out.read_text() == first
+    assert f"2 records in {out}" in capsys.readouterr().out
+
+
+def test_the_command_refuses_what_the_chapter_has_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "trials.jsonl")
+    assert main(["palindromes", "--out", out, "--lengths", "7"]) == 2
+    assert "no trial of chapter 7 has these" in capsys.readouterr().err

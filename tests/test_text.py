@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rnn_companion import cells
+from rnn_companion.cli import main
 from rnn_companion.experiment import DivergenceError
+from rnn_companion.records import RecordFile
 from rnn_companion.text import (
     CharacterModel,
     Corpus,
@@ -474,3 +476,54 @@ def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes | None) -> N
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere\.pt"):
         load_model(tmp_path / "nowhere.pt")
+
+
+# The command --------------------------------------------------------------------
+
+
+def test_the_command_trains_keeps_and_writes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book, out, record = (tmp_path / n for n in ("book.txt", "book.pt", "text.jsonl"))
+    book.write_text(RHYME)
+    train_ = ["text", "train", str(book), "--out", str(out), "--record", str(record)]
+    train_ += ["--steps", "3", "--hidden", "8", "--device", "cpu", "--private"]
+    assert main(train_) == 0
+    assert "the model is in" in capsys.readouterr().out
+    (kept,) = RecordFile(record, TextRecord).read()
+    assert kept.settings["hidden_size"] == 8
+    assert "cat" not in record.read_text()
+    write = ["text", "sample", str(out), "--prompt", "the cat", "--count", "25"]
+    assert main(write) == 0
+    expected = sample(load_model(out), "the cat", 25, generator=seeded(0))
+    assert capsys.readouterr().out == expected + "\n"
+    assert main([*write, "--greedy"]) == 0
+    greedy = sample(load_model(out), "the cat", 25, temperature=None)
+    assert capsys.readouterr().out == greedy + "\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["text", "train", "nowhere.txt", "--out", "x.pt"], "nowhere.txt: No such"),
+        (["text", "sample", "nowhere.pt", "--prompt", "a"], "nowhere.pt: No such"),
+        (["text", "sample", "MODEL", "--prompt", "Q"], "never seen 'Q'"),
+        (["text", "sample", "MODEL", "--prompt", ""], "the text is empty"),
+        (
+            ["text", "sample", "MODEL", "--prompt", "a", "--temperature", "0"],
+            "temperature must be a positive number, got 0.0",
+        ),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    file = tmp_path / "model.pt"
+    save_model(model(), file)
+    assert main([str(file) if a == "MODEL" else a for a in arguments]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
