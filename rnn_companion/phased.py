@@ -118,8 +118,8 @@ class PhasedLSTM(nn.Module):
             zeros = X.new_zeros(X.shape[1], len(self.s))
             start = zeros, zeros
         weights = self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0
-        clock = self.tau, self.s, self.r_on, self.alpha
-        H, C = phased_lstm(X, times, *start, *weights, *clock)
+        clock = self.tau, self.s, self.r_on
+        H, C = phased_lstm(X, times, *start, *weights, *clock, alpha=self.alpha)
         return H, (H[-1], C[-1])
 
 
