@@ -527,9 +527,9 @@ class Watched:
     parameters : tuple of str
         The book's names of the parameters.
     norms : Tensor, `(steps, parameters)`
-        Norm of the gradient of each, before clipping.
+        Norm of the loss's gradient by each, before penalty and clipping.
     total : Tensor, `(steps,)`
-        Norm of the whole gradient, which is what clipping looks at.
+        Norm of the loss's gradient by all of them together.
     losses : Tensor, `(steps,)`
         Loss of each batch, without the penalty.
     """
@@ -604,7 +604,7 @@ class Lesson:
     length: int = 30
     hidden_size: int = 64
     start: str = "orthogonal"
-    radius: float = 1.2
+    radius: float = 1.5
     learning_rate: float = 0.1
     threshold: float | None = None
     l1: float = 0.0
@@ -714,10 +714,12 @@ def _watch(
     for inputs, targets in batches:
         value = loss(model(inputs), targets)
         optimizer.zero_grad()
-        (value if penalty is None else value + penalty(model)).backward()
+        value.backward()
         norms.append([float(torch.linalg.vector_norm(_gradient(p))) for p in shown])
         total.append(total_norm(_gradients(model)).item())
         losses.append(value.item())
+        if penalty is not None:
+            penalty(model).backward()
         if threshold is not None:
             _clip_in_place(model, threshold)
         optimizer.step()
