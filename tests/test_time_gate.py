@@ -14,7 +14,6 @@ from torch import Tensor
 from rnn_companion import cells
 from rnn_companion.phased import PhasedLSTM
 
-
 layer_of: Callable[..., tuple[Tensor, Tensor]] = cells.phased_lstm
 leaky_gate: Callable[..., Tensor] = partial(cells.time_gate, alpha=0.01)
 
@@ -46,7 +45,7 @@ shares = st.fractions(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(
     t=ratios,
     tau=st.fractions(min_value=Fraction(1, 8), max_value=50, max_denominator=64),
