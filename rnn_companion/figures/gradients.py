@@ -46,6 +46,7 @@ def powers(norms: Mapping[str, Tensor]) -> Picture:
     Picture
     """
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     fig, axes = plt.subplots(figsize=(7.0, 3.4))
     for i, (name, values) in enumerate(norms.items()):
@@ -53,7 +54,7 @@ def powers(norms: Mapping[str, Tensor]) -> Picture:
         axes.plot(range(len(shown)), shown, marker=MARKERS[i], markersize=4, label=name)
     axes.axhline(1, color=INK, linewidth=0.8, linestyle="-")
     axes.set(yscale="log", xlabel="power n", ylabel="norm of the n-th power")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     ends = ", ".join(f"{k}: {_power_of_ten(float(v[-1]))}" for k, v in norms.items())
     return Picture(
