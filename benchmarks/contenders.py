@@ -1,0 +1,100 @@
+"""Three ways to train the same model on the same batches; each yields its losses.
+
+Every contender is a generator that trains for one epoch at each step, so that they
+can take turns on a machine that is not always equally fast.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from rnn_companion.engine import exact_matmul
+from rnn_companion.experiment import Experiment, _generator, _train, make_optimizer
+from rnn_companion.forecaster import Forecaster
+from rnn_companion.windows import Windows
+
+Contender = Callable[[Experiment, Windows], Iterator[float]]
+
+
+class WindowDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Hands out one window at a time."""
+
+    def __init__(self, windows: Windows) -> None:
+        self.inputs = windows.inputs.transpose(0, 1)  # (N, T, d)
+        self.targets = windows.targets.transpose(0, 1)  # (N, K, q)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, n: int) -> tuple[Tensor, Tensor]:
+        return self.inputs[n], self.targets[n]
+
+
+class BatchFirst(nn.Module):
+    """The same weights as a `Forecaster`, read out batch first."""
+
+    def __init__(self, model: Forecaster) -> None:
+        super().__init__()
+        self.cell, self.head, self.layout = model.cell, model.head, model.layout
+        self.cell.batch_first = True
+
+    def forward(self, X: Tensor) -> Tensor:  # (B, T, d) -> (B, K, q)
+        outputs: Tensor = self.head(self.cell(X)[0])
+        return outputs if self.layout.aligned else outputs[:, -1:]
+
+
+def plain(experiment: Experiment, windows: Windows) -> Iterator[float]:
+    """Train by the forecasting report's loop, in our own words.
+
+    A loader of single windows, a batch-first model, autograd, the optimizer with its
+    defaults, a loss read back at every step.
+    """
+    model, data = BatchFirst(experiment.model()), WindowDataset(windows)
+    make = torch.optim.Adam if experiment.optimizer == "adam" else torch.optim.SGD
+    optimizer = make(model.parameters(), lr=experiment.learning_rate)
+    for dealt in _orders(experiment, windows):
+        total = 0.0
+        loader = DataLoader(data, experiment.batch_size, sampler=dealt.tolist())
+        for X, Y in loader:
+            optimizer.zero_grad()
+            loss = nn.functional.mse_loss(model(X), Y)
+            total += loss.item()
+            loss.backward()
+            optimizer.step()
+        yield total / len(loader)
+
+
+def tuned(experiment: Experiment, windows: Windows) -> Iterator[float]:
+    """Tune PyTorch as one would: indexed tensors, fused optimizer, fast matmul."""
+    model = experiment.model()
+    optimizer = make_optimizer(experiment, model)
+    for dealt in _orders(experiment, windows):
+        with exact_matmul():
+            losses = []
+            for batch in dealt.split(experiment.batch_size):
+                optimizer.zero_grad()
+                outputs = model(windows.inputs[:, batch])
+                loss = nn.functional.mse_loss(outputs, windows.targets[:, batch])
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.detach())
+        yield torch.stack(losses).mean().item()
+
+
+def ours(experiment: Experiment, windows: Windows) -> Iterator[float]:
+    """Train as `rnn_companion.experiment.run` does."""
+    epochs = _train(experiment, experiment.model(), windows, progress=False)
+    for _ in range(experiment.epochs):
+        with exact_matmul():
+            yield next(epochs)
+
+
+def _orders(experiment: Experiment, windows: Windows) -> Iterator[Tensor]:
+    order = _generator(experiment.seed, "order")
+    for _ in range(experiment.epochs):
+        yield torch.randperm(len(windows), generator=order)
+
+
+CONTENDERS: dict[str, Contender] = {"plain": plain, "tuned": tuned, "ours": ours}

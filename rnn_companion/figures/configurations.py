@@ -1,0 +1,187 @@
+"""Figures of the chapter *Input/output configurations*."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rnn_companion.configurations import Layout
+from rnn_companion.frames import Frames, Picture
+
+from ._style import COLORS, INK, LINES, MARKERS, PALE, figure
+
+Influence = Sequence[Sequence[float]]  # outputs x inputs
+
+
+@figure
+def wiring(reach: Sequence[tuple[Layout, Influence]]) -> Picture:
+    """Draw which input reaches which output, in every configuration.
+
+    Parameters
+    ----------
+    reach : sequence of (Layout, sequence of sequence of float)
+        For each configuration the size of the derivative of every output (rows) by
+        every input (columns).
+
+    Returns
+    -------
+    Picture
+    """
+    fig, axes = plt.subplots(1, len(reach), figsize=(9.6, 2.6), sharey=True)
+    for ax, (layout, influence) in zip(axes, reach, strict=True):
+        _panel(ax, layout, influence)
+    axes[0].set_yticks([0, 1], ["input", "output"])
+    alt = "Which inputs reach which outputs. " + " ".join(
+        f"{layout.configuration}: " + "; ".join(_sentences(layout, influence)) + "."
+        for layout, influence in reach
+    )
+    caption = (
+        "The five configurations. Circles are inputs, squares outputs, each above the "
+        "day it reads or forecasts; a line is drawn where the derivative of the output "
+        "by the input is not zero."
+    )
+    return Picture(fig, alt, caption)
+
+
+def _panel(ax: Axes, layout: Layout, influence: Influence) -> None:
+    days = _days(layout)
+    for k, row in enumerate(influence):
+        for t, size in enumerate(row):
+            if size > 0:
+                ax.plot([t + 1, days[k]], [0, 1], color=INK, lw=0.9, ls="-")
+    read = range(1, layout.length + 1)
+    ax.scatter(read, [0] * len(read), s=90, color=COLORS[0], marker="o")
+    ax.scatter(days, [1] * len(days), s=90, color=COLORS[1], marker="s", edgecolors=INK)
+    ax.set_title(layout.configuration.replace("-many-", "-many\n", 1), fontsize=10)
+    ax.set(xlim=(0.4, 7.6), ylim=(-0.35, 1.35), xlabel="day", xticks=[1, 3, 5, 7])
+    ax.grid(visible=False)
+    for line in ax.lines:
+        line.set_zorder(0)
+
+
+def _days(layout: Layout) -> list[int]:
+    """List the day that each output forecasts, the first input being day 1."""
+    return [layout.first_target + k + 1 for k in range(layout.outputs)]
+
+
+def _sentences(layout: Layout, influence: Influence) -> list[str]:
+    return [
+        f"the forecast of day {day} reads day"
+        + ("s " if sum(s > 0 for s in row) > 1 else " ")
+        + ", ".join(str(t + 1) for t, size in enumerate(row) if size > 0)
+        for day, row in zip(_days(layout), influence, strict=True)
+    ]
+
+
+def influences(reach: Sequence[tuple[Layout, Influence]]) -> Frames:
+    """Choose a configuration and an input day; see which outputs it moves.
+
+    Parameters
+    ----------
+    reach : sequence of (Layout, sequence of sequence of float)
+        As in `wiring`.
+
+    Returns
+    -------
+    Frames
+    """
+    by_name = {layout.configuration: (layout, np.array(i)) for layout, i in reach}
+    longest = max(layout.length for layout, _ in reach)
+    top = 1.15 * max(float(i.max()) for _, i in by_name.values())
+
+    def draw(configuration: str, input_day: int) -> Figure:
+        layout, influence = by_name[configuration]
+        fig, ax = plt.subplots(figsize=(6.0, 2.8))
+        days = _days(layout)
+        if input_day <= layout.length:
+            heights = influence[:, input_day - 1]
+            ax.bar(days, heights, color=COLORS[1], edgecolor=INK, width=0.7)
+        ax.axvspan(0.5, layout.length + 0.5, color=PALE, zorder=0, label="days read")
+        ax.axvline(input_day, color=COLORS[0], ls="--", label=f"input day {input_day}")
+        ax.legend(loc="upper right")
+        ax.set(xlim=(0.4, 7.6), ylim=(0, top), xlabel="day that is forecast")
+        ax.set_ylabel("size of derivative")
+        return fig
+
+    def alt(configuration: str, input_day: int) -> str:
+        layout, influence = by_name[configuration]
+        if input_day > layout.length:
+            return f"{configuration} does not read day {input_day}."
+        sizes = influence[:, input_day - 1]
+        said = ", ".join(
+            f"day {day} by {size:.2g}"
+            for day, size in zip(_days(layout), sizes, strict=True)
+        )
+        return f"{configuration}: day {input_day} moves the forecast of {said}."
+
+    return Frames(
+        draw,
+        {"configuration": list(by_name), "input_day": range(1, longest + 1)},
+        alt,
+        "How strongly one input moves each output, at the start of training. Shaded: "
+        "the days that are read.",
+    )
+
+
+@figure
+def by_position(
+    errors: Mapping[str, Mapping[int, Sequence[float]]], xlabel: str
+) -> Picture:
+    """Draw error by position in the window, as a multiple of persistence's.
+
+    Parameters
+    ----------
+    errors : mapping of str to mapping of int to sequence of float
+        For each line, by position in the window, the error over that of persistence,
+        one number a seed.
+    xlabel : str
+        What positions count.
+
+    Returns
+    -------
+    Picture
+    """
+    fig, ax = plt.subplots(figsize=(7.0, 3.4))
+    ax.set_yscale("log")
+    for i, (name, positions) in enumerate(errors.items()):
+        middle = [float(np.median(r)) for r in positions.values()]
+        spread = [
+            [m - min(r) for m, r in zip(middle, positions.values(), strict=True)],
+            [max(r) - m for m, r in zip(middle, positions.values(), strict=True)],
+        ]
+        ax.errorbar(
+            list(positions),
+            middle,
+            spread,
+            label=name,
+            color=COLORS[i % len(COLORS)],
+            linestyle=LINES[i % len(LINES)],
+            marker=MARKERS[i % len(MARKERS)],
+            markersize=5,
+            capsize=3,
+            linewidth=1.4,
+        )
+    ax.axhline(1, color=INK, linewidth=1, linestyle="--")
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("{x:g}")
+    ax.set(xlabel=xlabel, xticks=sorted(_positions(errors)))
+    ax.set_ylabel("error over persistence's")
+    ax.legend()
+    alt = "Error as a multiple of persistence's. " + " ".join(
+        f"{name}: "
+        + ", ".join(f"{np.median(r):.2g} at {k}" for k, r in positions.items())
+        + "."
+        for name, positions in errors.items()
+    )
+    caption = (
+        f"Validation error by {xlabel}, as a multiple of that of "
+        "“tomorrow = today” on the same targets (dashed line at 1). Median and range "
+        "over the seeds."
+    )
+    return Picture(fig, alt, caption)
+
+
+def _positions(errors: Mapping[str, Mapping[int, Sequence[float]]]) -> set[int]:
+    return {position for line in errors.values() for position in line}
