@@ -15,7 +15,8 @@ REACH = [
 def test_a_line_stands_where_a_derivative_is_not_zero() -> None:
     picture = figures.wiring(REACH)
     lines = [
-        {tuple(line.get_xdata()) for line in ax.lines} for ax in picture.figure.axes
+        {tuple(np.array(line.get_xdata())) for line in ax.lines}
+        for ax in picture.figure.axes
     ]
     assert lines[0] == {(1, 4), (2, 4), (3, 4)}
     assert lines[1] == {(1, 2), (1, 3), (2, 3), (1, 4), (2, 4), (3, 4)}
@@ -43,9 +44,9 @@ def test_a_day_that_is_not_read_is_said_to_be_not_read() -> None:
 
 def test_errors_by_position_are_medians_with_their_range() -> None:
     picture = figures.by_position({"a": {1: (3.0, 1.0, 2.0), 4: (5.0, 5.0, 8.0)}}, "x")
-    (line, *_), _, (bars,) = picture.figure.axes[0].containers[0]
-    assert list(line.get_xdata()) == [1, 4]
-    assert list(line.get_ydata()) == [2.0, 5.0]
+    line, _, (bars,) = picture.figure.axes[0].containers[0]
+    assert list(np.array(line.get_xdata())) == [1, 4]
+    assert list(np.array(line.get_ydata())) == [2.0, 5.0]
     ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
     assert ends == [[1.0, 3.0], [5.0, 8.0]]
     assert picture.alt.endswith("a: 2 at 1, 5 at 4.")
