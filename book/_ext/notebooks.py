@@ -24,6 +24,8 @@ from pybtex.database import BibliographyData, parse_file
 from pybtex.style.formatting.plain import Style
 from sphinx.util import logging
 
+from rnn_companion.homework import markup
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
@@ -185,10 +187,12 @@ def write_all(app: Sphinx, exception: Exception | None) -> None:
     for docname in chapters(app.env):
         text = Path(app.env.doc2path(docname)).read_text(encoding="utf-8")
         try:
-            notebook = flatten.flatten(text, names)
-        except flatten.FlattenError as problem:
+            notebook = flatten.flatten(markup.without_answers(text), names)
+        except (flatten.FlattenError, markup.MarkupError) as problem:
             logger.warning("no notebook: %s", problem, location=docname)
             continue
+        for cell in notebook.cells:
+            cell.metadata.pop("nbgrader", None)  # nothing here is handed in
         notebook.cells.insert(0, first)
         target = Path(app.outdir, "_sources", f"{docname}.ipynb")
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,320 @@
+"""Exercises as they stand in a chapter: nbgrader's cells, in MyST Markdown.
+
+The section *Exercises* of a chapter holds one subsection for each exercise. Its
+cells carry nbgrader's metadata in short: a solution cell its ``grade_id`` and
+``solution: true``, a test its ``grade_id`` and ``points``, a free text all three.
+``minutes`` says how long the exercise takes.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+CODE_STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
+TEXT_STUB = "YOUR ANSWER HERE"
+HEADING = "## Exercises"
+KEYS = {"grade_id", "solution", "points", "minutes"}
+
+_REGION = re.compile(r"^(\s*)###\s*(BEGIN|END) (SOLUTION|HIDDEN TESTS)\s*$")
+_FENCE = re.compile(r"^\s*(`{3,}|~{3,}|:{3,})")
+_BREAK = re.compile(r"^\+\+\+\s*(\{.*\})?\s*$")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class MarkupError(ValueError):
+    """An exercise is not marked as it must be."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """What a reader is told about an exercise."""
+
+    title: str
+    points: float
+    minutes: int
+    grade_ids: tuple[str, ...]
+
+
+def section(chapter: str) -> str:
+    """Cut the section *Exercises* out of a chapter.
+
+    Parameters
+    ----------
+    chapter : str
+        The chapter's source.
+
+    Returns
+    -------
+    str
+        The chapter's header and the section, a chapter in itself.
+
+    Raises
+    ------
+    MarkupError
+        If there is none.
+    """
+    lines = chapter.split("\n")
+    marks = [at for at, line in _prose(lines) if line.startswith("## ")]
+    start = next((at for at in marks if lines[at].strip() == HEADING), None)
+    if start is None:
+        raise MarkupError(f"the chapter has no section called {HEADING[3:]!r}")
+    end = next((at for at in marks if at > start), len(lines))
+    header = lines.index("---", 1) + 1 if lines[0] == "---" else 0
+    return "\n".join([*lines[:header], "", *lines[start:end]])
+
+
+def _prose(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """Yield the lines outside fences, with their numbers."""
+    closing = ""
+    for at, line in enumerate(lines):
+        found = _FENCE.match(line)
+        if closing:
+            if found and line.strip().startswith(closing) and not line.strip(" `~:"):
+                closing = ""
+        elif found:
+            closing = found[1]
+        else:
+            yield at, line
+
+
+def without_answers(text: str) -> str:
+    """Take solutions, model answers and hidden tests out of a chapter.
+
+    Parameters
+    ----------
+    text : str
+        A chapter, or the source of one code cell.
+
+    Returns
+    -------
+    str
+        The same with nbgrader's stubs in place of what was to be written.
+
+    Raises
+    ------
+    MarkupError
+        If a region is not closed.
+    """
+    kept: list[str] = []
+    inside = ""
+    for line in text.split("\n"):
+        found = _REGION.match(line)
+        if found is None:
+            kept += [line] if not inside else []
+            continue
+        indent, edge, kind = found.groups()
+        if (edge == "BEGIN") == bool(inside) or (inside and inside != kind):
+            raise MarkupError(f"{line.strip()!r} does not belong where it stands")
+        inside = kind if edge == "BEGIN" else ""
+        if (edge, kind) == ("BEGIN", "SOLUTION"):
+            kept += [indent + stub for stub in CODE_STUB]
+    if inside:
+        raise MarkupError(f"a region BEGIN {inside} is never closed")
+    return replace_answers("\n".join(kept), lambda _: TEXT_STUB)
+
+
+def replace_answers(text: str, put: Callable[[str], str]) -> str:
+    """Put something else in the place of each model answer.
+
+    Parameters
+    ----------
+    text : str
+        A chapter.
+    put : callable
+        From the answer to what shall stand there.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    MarkupError
+        If a heading stands in an answer: then its end is missing.
+    """
+    lines = text.split("\n")
+    prose = dict(_prose(lines))
+    starts = [at for at, line in prose.items() if _answer_begins(line)]
+    kept, after = [], 0
+    for at in starts:
+        end = next(
+            (b for b in range(at + 1, len(lines)) if _ends(lines, b)), len(lines)
+        )
+        answer = lines[at + 1 : end]
+        if any(b in prose and lines[b].startswith("#") for b in range(at + 1, end)):
+            raise MarkupError(f"close the answer after {lines[at]!r} with a line +++")
+        kept += [*lines[after : at + 1], put("\n".join(answer).strip("\n")), ""]
+        after = end
+    return "\n".join([*kept, *lines[after:]])
+
+
+def _answer_begins(line: str) -> bool:
+    found = _BREAK.match(line)
+    return bool(found and found[1] and '"nbgrader"' in found[1])
+
+
+def _ends(lines: list[str], at: int) -> bool:
+    return bool(_BREAK.match(lines[at])) or lines[at].startswith("```{code-cell}")
+
+
+def without_markers(source: str) -> str:
+    """Take the markers out of a cell, and leave what they enclose."""
+    return "\n".join(s for s in source.split("\n") if not _REGION.match(s))
+
+
+def split_tests(source: str) -> tuple[str, str]:
+    """Part a test cell into what students see and what they do not.
+
+    Returns
+    -------
+    visible, hidden : str
+    """
+    parts: dict[bool, list[str]] = {False: [], True: []}
+    hidden = False
+    for line in source.split("\n"):
+        if found := _REGION.match(line):
+            hidden = found[2] == "BEGIN"
+        else:
+            parts[hidden].append(line)
+    return "\n".join(parts[False]).strip("\n"), "\n".join(parts[True]).strip("\n")
+
+
+def hints(source: str) -> set[str]:
+    """List what the asserts of a test say: a hint may be shown, though it is hidden.
+
+    Only texts that stand in the test itself count; what an answer has a part in
+    could carry the test's secrets out.
+    """
+    return {
+        node.msg.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Assert)
+        and isinstance(node.msg, ast.Constant)
+        and isinstance(node.msg.value, str)
+    }
+
+
+def expand(metadata: Mapping[str, Any], cell_type: str) -> dict[str, Any]:
+    """Write a cell's metadata out, as nbgrader's schema has it.
+
+    Parameters
+    ----------
+    metadata : mapping
+        The chapter's short form.
+    cell_type : {"code", "markdown"}
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    MarkupError
+        If the cell is no answer, no test, or says something unknown.
+    """
+    name = str(metadata.get("grade_id", ""))
+    if not _ID.fullmatch(name):
+        raise MarkupError(f"grade_id {name!r}: letters, digits, - and _, at most 64")
+    if unknown := set(metadata) - KEYS:
+        raise MarkupError(f"{name}: unknown key {min(unknown)!r}")
+    solution, points = bool(metadata.get("solution")), metadata.get("points")
+    if points is not None and not (isinstance(points, int | float) and points > 0):
+        raise MarkupError(f"{name}: points must be a number above zero")
+    if not solution and points is None:
+        raise MarkupError(f"{name}: give 'solution: true', or 'points' for a test")
+    if (cell_type == "markdown") != (solution and points is not None):
+        raise MarkupError(
+            f"{name}: a free text has a solution and points, a code cell one of them"
+        )
+    graded = {} if points is None else {"points": points}
+    return {
+        "schema_version": 3,
+        "grade_id": name,
+        "grade": points is not None,
+        "solution": solution,
+        "locked": not solution,
+        "task": False,
+        **graded,
+    }
+
+
+def exercises(notebook: Any) -> list[Exercise]:  # noqa: ANN401 - nbformat has no types
+    """List the exercises of a notebook, in order, and check their markup.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        With the short metadata; each exercise begins with a heading ``###``.
+
+    Returns
+    -------
+    list of Exercise
+
+    Raises
+    ------
+    MarkupError
+        Naming the cell, if one is not marked as it must be.
+    """
+    found: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for _, line in _prose(cell.source.split("\n")):
+                if line.startswith("### "):
+                    found.append({"title": line[4:].strip(), "cells": []})
+        if "nbgrader" not in cell.metadata:
+            continue
+        given = cell.metadata["nbgrader"]
+        full = expand(given, cell.cell_type)
+        name = full["grade_id"]
+        if name in seen:
+            raise MarkupError(f"{name}: two cells have this grade_id")
+        if not found:
+            raise MarkupError(f"{name}: stands before the first exercise")
+        seen.add(name)
+        _check_source(name, full, cell)
+        found[-1]["cells"].append(given)
+    return [_exercise(item["title"], item["cells"]) for item in found if item["cells"]]
+
+
+def _check_source(name: str, full: Mapping[str, Any], cell: Any) -> None:  # noqa: ANN401
+    if cell.cell_type == "markdown":
+        return
+    student = without_answers(cell.source)
+    if full["solution"] and CODE_STUB[1] not in student:
+        raise MarkupError(f"{name}: no ### BEGIN SOLUTION in a solution cell")
+    if not student.strip():
+        raise MarkupError(f"{name}: nothing is left for a student to see")
+
+
+def _exercise(title: str, cells: list[Mapping[str, Any]]) -> Exercise:
+    points = sum(cell.get("points", 0) for cell in cells)
+    minutes = sum(cell.get("minutes", 0) for cell in cells)
+    if not points or not minutes:
+        raise MarkupError(f"{title}: says no points or no minutes")
+    return Exercise(title, points, minutes, tuple(cell["grade_id"] for cell in cells))
+
+
+def in_chapter(chapter: str) -> list[Exercise]:
+    """List the exercises of a chapter's source.
+
+    Parameters
+    ----------
+    chapter : str
+
+    Returns
+    -------
+    list of Exercise
+
+    Raises
+    ------
+    MarkupError
+        As for `section` and `exercises`.
+    """
+    import jupytext
+
+    return exercises(jupytext.reads(section(chapter), fmt="md:myst"))
