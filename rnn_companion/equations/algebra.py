@@ -1,8 +1,7 @@
 r"""Arithmetic that keeps scalars, columns, rows and matrices apart.
 
 A column is ``(n, 1)``, a row ``(1, n)``, the derivative of a column by a matrix
-a 3-tensor. Nothing is broadcast, but for numbers (the 1 of ``1 - h_t^2``) and,
-where a world says so, a bias row added to every row of a batch.
+a 3-tensor. Nothing is broadcast but numbers: the 1 of ``1 - h_t^2``.
 """
 
 from __future__ import annotations
@@ -45,10 +44,9 @@ def shape_of(shape: tuple[int, ...]) -> str:
     return f"({shape[0]},)" if len(shape) == 2 and shape[1] == 1 else str(shape)
 
 
-def add(a: Value, b: Value, sign: int = 1, rows: bool = False) -> Value | None:
+def add(a: Value, b: Value, sign: int = 1) -> Value | None:
     """Add or subtract; None where the shapes do not allow it."""
-    bias = rows and len(a.shape) == 2 and b.shape == (1, a.shape[1])
-    if a.shape == b.shape or a.number or b.number or bias:
+    if a.shape == b.shape or a.number or b.number:
         return Value(a.tensor + sign * b.tensor, a.number and b.number)
     return None
 
@@ -134,7 +132,7 @@ def differential(raw: Tensor, of: tuple[int, ...], by: tuple[int, ...]) -> Value
     if len(of) == 2 and of[1] == 1 and by[0] != 1:
         return Value(raw.reshape(of[0], *(by[:1] if by[1] == 1 else by)))
     raise EquationError(
-        f"the derivative of shape {shape_of(of)} by shape {shape_of(by)} has no layout here;"
+        f"the derivative of {shape_of(of)} by {shape_of(by)} has no layout here;"
         " write it with components"
     )
 

@@ -98,7 +98,9 @@ def comment(said: str, line: int) -> dict[str, str]:
             known = ", ".join(sorted(KNOWN))
             raise EquationError(f"eqcheck knows {known}, but not {name}", line=line)
         if (name in {"world", "skip", "rtol"}) != bool(value.strip()):
-            raise EquationError(f"eqcheck {name} has the wrong value {value!r}", line=line)
+            raise EquationError(
+                f"eqcheck {name} has the wrong value {value!r}", line=line
+            )
         if name == "rtol" and not sensible(value):
             raise EquationError(f"rtol={value} is no number up to {LOOSEST}", line=line)
     return options
@@ -148,4 +150,6 @@ def refuse_strays(text: str) -> None:
     if stray := STRAY.search("".join(rest)):
         line = text.count("\n", 0, stray.start()) + 1
         what = stray.group()
-        raise EquationError(f"`{what}` opens no display: write $$ ... $$ (label)", line=line)
+        raise EquationError(
+            f"`{what}` opens no display: write $$ ... $$ (label)", line=line
+        )

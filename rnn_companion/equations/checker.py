@@ -8,18 +8,19 @@ alone; a bound must be attained somewhere, and not everywhere.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
+from lark import Token
 
 from . import algebra
 from .algebra import Value, shape_of
 from .chapter import Display, displays
-from .latex import EquationError, Node, start
+from .latex import EquationError, Node, end, start
 from .meaning import Definition, Meaning, Notes, symbols, written
 from .statement import Claim, Equation, understand
 from .tape import Tape
@@ -125,19 +126,18 @@ def examine(equation: Equation, known: Definitions) -> Evidence:
 def refuse_idle(notes: Notes, equation: Equation) -> None:
     r"""Refuse what does no work: a sum of nothing, a \mathrm{d} that is a \partial."""
     latex = equation.display.latex
-    for begin, end in (place for place, always in notes.direct.items() if always):
+    for begin, stop in (place for place, always in notes.direct.items() if always):
         raise EquationError(
-            f"the total derivative of `{latex[begin:end]}` is its direct one here, "
+            f"the total derivative of `{latex[begin:stop]}` is its direct one here, "
             r"as there is no other path: write \partial"
         )
-    for begin, end in (place for place, always in notes.empty.items() if always):
-        raise EquationError(f"runs over nothing: `{latex[begin:end]}` is always empty")
+    for begin, stop in (place for place, always in notes.empty.items() if always):
+        raise EquationError(f"runs over nothing: `{latex[begin:stop]}` is always empty")
 
 
 def meaning(equation: Equation, tape: Tape, known: Definitions) -> Meaning:
     """Give an equation its meaning on a tape."""
-    world = equation.world
-    return Meaning(tape, equation.display.latex, world.ranges, known, rows=world.rows)
+    return Meaning(tape, equation.display.latex, equation.world.ranges, known)
 
 
 def evaluate(
@@ -269,7 +269,12 @@ class Trial:
             raise EquationError(f"{error}{where}", error.node) from None
 
     def difference(
-        self, here: Meaning, left: Value, right: Value, at: Mapping[str, int], number: int
+        self,
+        here: Meaning,
+        left: Value,
+        right: Value,
+        at: Mapping[str, int],
+        number: int,
     ) -> str:
         """Say where two sides differ most, and by how much."""
         where = f"at {written(at)}, " if at else ""
@@ -279,9 +284,10 @@ class Trial:
             spot = torch.unravel_index(torch.tensor(worst), shape)
             entry = f" in entry ({', '.join(str(int(i) + 1) for i in spot)})"
         one, two = (v.tensor.expand(shape).reshape(-1)[worst] for v in (left, right))
+        wrong = f"{self.claim.relation} is false"
         return (
-            f"{where}draw {number}{entry}: `{here.write(self.claim.left)}` is {one:.6g} but "
-            f"`{here.write(self.claim.right)}` is {two:.6g}: {self.claim.relation} is false"
+            f"{where}draw {number}{entry}: `{here.write(self.claim.left)}` is {one:.6g} "
+            f"but `{here.write(self.claim.right)}` is {two:.6g}: {wrong}"
         )
 
     def judge(self) -> None:
@@ -300,7 +306,7 @@ class Trial:
             raise EquationError("holds without its condition", claim.given[0])
         if self.bound and min(self.room) > (1e-3 if claim.relation in STRICT else 1e-9):
             raise EquationError(
-                f"the bound is never attained: it leaves {min(self.room):.1g} of the larger side",
+                f"is never attained: it leaves {min(self.room):.1g} of the larger side",
                 claim.right,
             )
         if self.bound and max(self.room) < 1e-9:
@@ -382,12 +388,14 @@ class Chapter:
                 if not users:
                     self.fail(equation.display, f"no claim uses {definition.name}")
                 elif failed.issuperset(users):
-                    self.fail(equation.display, f"it, or all that uses it, is wrong: {named}")
+                    self.fail(
+                        equation.display, f"it, or all that uses it, is wrong: {named}"
+                    )
                 elif not equation.claims:
                     self.amend(equation.display, reference=f"the claims in {named}")
 
     def users(self, definition: Definition, owner: Equation) -> Iterator[Equation]:
-        """Find the equations that claim something with a definition, or with one made of it."""
+        """Find the equations with a claim that rests on a definition."""
         names, grown = {definition.name}, True
         same = [e for e in self.equations.values() if e.world is owner.world]
         while grown:
@@ -417,13 +425,11 @@ def failure(display: Display, error: EquationError) -> Report:
     return Report(display.file, display.label, line, "failed", reason=f"{error}{where}")
 
 
-def quoted(display: Display, node: Any) -> str:
+def quoted(display: Display, node: Node | Token) -> str:
     """Quote a sub-expression, if it stands in this display."""
     try:
-        return " ".join(
-            display.latex[start(node) : getattr(node, "meta", node).end_pos].split()
-        )
-    except AttributeError:
+        return " ".join(display.latex[start(node) : end(node)].split())
+    except AttributeError:  # a node that the checker made
         return ""
 
 

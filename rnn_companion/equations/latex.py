@@ -7,7 +7,7 @@ with an index, and ``f(`` a call only where the world has a function ``f``.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -40,7 +40,8 @@ STYLED = (
     r"|mathbf|mathbb|mathcal|boldsymbol|text)"
 )
 TOKEN = re.compile(
-    rf"(?P<row>\\\\(?:\[\w+\])?)|(?P<env>\\(?:begin|end)\{{\w+\}})|(?P<text>\\text\s*\{{[^{{}}]*\}})"
+    r"(?P<row>\\\\(?:\[\w+\])?)|(?P<env>\\(?:begin|end)\{\w+\})"
+    r"|(?P<text>\\text\s*\{[^{}]*\})"
     rf"|(?P<styled>{STYLED}(?![a-zA-Z])\s*(?:\{{[^{{}}]*\}}|\\[a-zA-Z]+|\w))"
     r"|(?P<command>\\[a-zA-Z]+|\\[{}|])|(?P<number>\d+(?:\.\d+)?)|(?P<letter>[a-zA-Z])"
     r"|(?P<mark>:=|.)",
@@ -68,10 +69,10 @@ COMMANDS = {
     r"\lceil": "_LCEIL", r"\rceil": "_RCEIL", r"\tanh": "FUNC", r"\exp": "FUNC",
     r"\log": "FUNC", r"\ln": "FUNC", r"\cos": "FUNC", r"\sin": "FUNC", r"\|": "NORM",
 }  # fmt: skip
-GREEK = set(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu"
-    " xi pi rho sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi"
-    " Pi Sigma Phi Psi Omega ell star ast".split()
+GREEK = re.compile(
+    r"alpha|beta|[gG]amma|[dD]elta|(?:var)?epsilon|zeta|eta|[tT]heta|iota|kappa"
+    r"|[lL]ambda|mu|nu|[xX]i|[pP]i|rho|[sS]igma|tau|[uU]psilon|(?:var)?phi|Phi|chi"
+    r"|[pP]si|[oO]mega|ell|star|ast"
 )
 ENVIRONMENTS = {
     r"\begin{bmatrix}": "_MATRIX", r"\end{bmatrix}": "_ENDMATRIX",
@@ -138,7 +139,7 @@ def kind_of(found: re.Match[str]) -> str:
             return ENVIRONMENTS[text]
         case "command" if text in COMMANDS:
             return COMMANDS[text]
-        case "command" if text[1:] in GREEK:
+        case "command" if GREEK.fullmatch(text, 1):
             return "NAME"
         case "text":
             return kind_of_words(text)
@@ -184,7 +185,8 @@ def canonical(text: str) -> str:
 
 def unbraced(tokens: Iterable[Token]) -> list[Token]:
     r"""Read ``h_{t}`` as ``h_t`` and the ``23`` of ``x^23`` digit by digit."""
-    tokens, out = list(tokens), []
+    tokens = list(tokens)
+    out: list[Token] = []
     while tokens:
         token = tokens.pop(0)
         script = bool(out) and out[-1].type in {"_SUB", "_SUP"}
@@ -238,90 +240,66 @@ def merged(tokens: list[Token], names: Sequence[str]) -> Iterator[Token]:
             at += 1
 
 
-def settled(tokens: list[Token], functions: Iterable[str]) -> Iterator[Token]:
-    """Decide what needs its neighbours: calls, bars, line breaks, semicolons."""
-    bars, closers, grids = {"ABS": 0, "NORM": 0}, [""], 0
-    for i, token in enumerate(tokens):
-        kind, following = token.type, tokens[i + 1].type if i + 1 < len(tokens) else ""
-        grids += (kind in {"_MATRIX", "_CASES"}) - (kind in {"_ENDMATRIX", "_ENDCASES"})
-        if kind in {"_LPAREN", "_LBRACKET", "_RPAREN", "_RBRACKET"}:
-            closers.append(kind) if kind[1] == "L" else closers[1:] and closers.pop()
-        if kind == "_AMP" and not grids:
-            continue
+def settled(tokens: list[Token], functions: Collection[str]) -> Iterator[Token]:
+    """Decide what needs its neighbours: calls, bars, semicolons, alignment."""
+    bars, brackets, grids = {"ABS": 0, "NORM": 0}, 0, 0
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        kind = token.type
+        grids += OPENS.get(kind, 0) if kind[1:2] in "MCE" else 0
+        brackets += OPENS.get(kind, 0) if kind[1:2] in "LR" else 0
+        calls = following is not None and following.type in {"_LPAREN", "PRIME"}
         if kind in bars:
             bars[kind] += 1
-            kind = f"_{'LR'[(bars[kind] + 1) % 2]}{kind}"
-        elif token == ";" and closers[-1]:
+            kind = f"_{'RL'[bars[kind] % 2]}{kind}"
+        elif token == ";" and brackets:
             kind = "_SEMICOLON"
-        elif (
-            kind == "NAME" and token in functions and following in {"_LPAREN", "PRIME"}
-        ):
+        elif kind == "NAME" and token in functions and calls:
             kind = "FUNC"
-        yield make(kind, token.value, start(token), end(token))
+        if kind != "_AMP" or grids:
+            yield make(kind, token.value, start(token), end(token))
 
 
+OPENS = {"_LPAREN": 1, "_LBRACKET": 1, "_RPAREN": -1, "_RBRACKET": -1} | {
+    "_MATRIX": 1, "_CASES": 1, "_ENDMATRIX": -1, "_ENDCASES": -1,
+}  # fmt: skip
+PAUSES = {"_SEP", "_NEWLINE"}
 CONTINUES = {"EQ", "RELATION", "PLUS", "MINUS", "CDOT", "ODOT", "_DEFINE"}
+STARTS = {"_NEWLINE", "_AMP", "_CASES", "_MATRIX"}
 
 
 def joined(tokens: Iterable[Token]) -> list[Token]:
-    """Drop empty separators, and the line breaks inside a statement."""
+    """Keep one separator where several stand, and none inside a statement."""
     out: list[Token] = []
+    pause: Token | None = None
     for token in tokens:
-        pause = token.type in {"_SEP", "_NEWLINE"}
-        if token.type in {
-            "_DOTS",
-            "_NEWLINE",
-            "_OTHERWISE",
-            "_IF",
-            *CONTINUES,
-        } or token.type.startswith("_END"):
-            line = bool(out) and token.type in CONTINUES and "_NEWLINE" in trailing(out)
-            while out and (
-                out[-1].type == "_SEP" or (line and out[-1].type == "_NEWLINE")
-            ):
-                out.pop()
-        after = out[-1].type if out else "_SEP"
-        if pause and after in {"_SEP", "_NEWLINE", "_DOTS", "_AMP", "_IF"}:
+        if token.type in PAUSES:
+            pause = token if pause is None or token.type == "_NEWLINE" else pause
             continue
+        if kept := needed(out, pause, token):
+            out.append(kept)
         out.append(token)
-    while out and out[-1].type in {"_SEP", "_NEWLINE"}:
-        out.pop()
-    return restored_conditions(out)
-
-
-def trailing(tokens: list[Token]) -> set[str]:
-    """Kinds of the separators at the end of what was read."""
-    kinds: set[str] = set()
-    for token in reversed(tokens):
-        if token.type not in {"_SEP", "_NEWLINE"}:
-            break
-        kinds.add(token.type)
-    return kinds
-
-
-def restored_conditions(tokens: list[Token]) -> list[Token]:
-    """Put the separator back before a condition that follows a claim."""
-    out: list[Token] = []
-    for token in tokens:
-        if (
-            token.type == "_IF"
-            and out
-            and out[-1].type not in {"_NEWLINE", "_AMP", "_CASES"}
-        ):
-            out.append(make("_SEP", "", start(token)))
-        if out and out[-1].type == "_NEWLINE" and token.type.startswith("_END"):
-            out.pop()
-        out.append(token)
+        pause = None
     return out
+
+
+def needed(before: list[Token], pause: Token | None, after: Token) -> Token | None:
+    """Find the separator that belongs between two tokens."""
+    if not before or before[-1].type in {*STARTS, "_DOTS", "_IF"}:
+        return None
+    if pause is None and after.type == "_IF":
+        return make("_SEP", "", start(after))
+    ends = after.type == "_DOTS" or after.type.startswith(("_END", "_OTHER"))
+    broken = pause is not None and pause.type == "_NEWLINE"
+    return None if ends or (broken and after.type in CONTINUES) else pause
 
 
 class Tokens(Lexer):
     """Hands ready-made tokens to the parser."""
 
-    def __init__(self, lexer_conf: Any) -> None:
+    def __init__(self, lexer_conf: object) -> None:
         pass
 
-    def lex(self, lexer_state: Any, parser_state: Any = None) -> Iterator[Token]:
+    def lex(self, lexer_state: Any, parser_state: object = None) -> Iterator[Token]:  # noqa: ANN401 (as lark has it)
         """Pass the tokens on."""
         return iter(lexer_state)
 
@@ -357,7 +335,7 @@ def parse(text: str, names: Sequence[str] = (), functions: Iterable[str] = ()) -
     """
     tokens = joined(settled(list(merged(unbraced(scan(text)), names)), set(functions)))
     try:
-        tree: Node = grammar().parse(tokens)  # type: ignore[arg-type]
+        tree: Node = grammar().parse(tokens)
     except UnexpectedToken as error:
         raise EquationError(explained(error, text), error.token) from None
     except UnexpectedInput as error:

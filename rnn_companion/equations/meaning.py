@@ -7,6 +7,7 @@ transposes and ``^T`` is a power.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -20,7 +21,7 @@ from torch import Tensor
 from . import algebra
 from .algebra import Value, number, scalar, shape_of
 from .latex import EquationError, Node, end, plain_name, start
-from .tape import Indices, Key, Tape, jacobian
+from .tape import Key, Tape, jacobian
 
 Range = tuple[int, str | int]
 ELEMENTWISE: dict[str, Callable[[Tensor], Tensor]] = {
@@ -92,7 +93,6 @@ class Meaning:
     ranges: Mapping[str, Range]
     definitions: Mapping[str, Definition] = field(default_factory=dict)
     at: Mapping[str, int] = field(default_factory=dict)
-    rows: bool = False
     replaced: Mapping[Key, Tensor] = field(default_factory=dict)
     notes: Notes = field(default_factory=lambda: Notes())
 
@@ -129,8 +129,10 @@ class Meaning:
             case "group":
                 return self.exact(node.children[0])
             case "plus" | "minus" | "times" | "over":
-                parts = [self.exact(c) for c in node.children if isinstance(c, Tree)]
-                return None if None in parts else combined(str(node.data), parts)
+                inner = [self.exact(c) for c in node.children if isinstance(c, Tree)]
+                parts = [p for p in inner if p is not None]
+                whole = len(parts) == len(inner)
+                return combined(str(node.data), parts) if whole else None
         return None
 
     def integer(self, node: Node) -> int:
@@ -182,7 +184,7 @@ class Meaning:
         for name, pool in zip(names, pools, strict=True):
             if name in stated and {pool[0], pool[-1]} & {at[name] for at in found}:
                 raise EquationError(
-                    f"{name} is not bounded; state its whole range, as in 1 \\le {name} \\le T"
+                    rf"{name} is not bounded; state its whole range: 1 \le {name} \le T"
                 )
         return found
 
@@ -278,7 +280,9 @@ class Meaning:
             if base.data == "superscript" or self.tape.arities(str(name)):
                 raise
             whole = f"{name}_{{{self.write(script).strip('{}')}}}"
-            raise EquationError(f"{whole} has no meaning here; {self.known()}") from None
+            raise EquationError(
+                f"{whole} has no meaning here; {self.known()}"
+            ) from None
 
     def layered(self, node: Node) -> bool:
         """Tell whether a symbol has an index as superscript."""
@@ -332,14 +336,15 @@ class Meaning:
         arity = next((a for a in arities if a[1] == len(layer)), min(arities))
         if len(below) < arity[0] or len(layer) != arity[1]:
             raise EquationError(
-                f"{name} takes {arity[0]} subscripts and {arity[1]} superscripts in brackets"
+                f"{name} takes {arity[0]} subscripts and {arity[1]} in brackets above"
             )
         return (name, tuple(below[: arity[0]]), tuple(layer)), tuple(below[arity[0] :])
 
     def known(self) -> str:
         """List what this world knows."""
         names = sorted({n for n, _, _ in self.tape.values} | set(self.definitions))
-        return f"the world knows {', '.join(names)} and the sizes {', '.join(self.tape.sizes)}"
+        sizes = ", ".join(self.tape.sizes)
+        return f"the world knows {', '.join(names)} and the sizes {sizes}"
 
     def read(self, key: Key) -> Tensor:
         """Read the tape; where one argument is varied, the others are constants."""
@@ -360,6 +365,7 @@ class Meaning:
             value = inside.value(what.body)
         except EquationError as error:
             raise EquationError(f"{error} (in {what.name}, by {what.label})") from None
+        self.notes.used.add(f"its definition in {what.label}")
         return algebra.entry(value, parts) if parts else value
 
     def within_range(
@@ -387,7 +393,7 @@ class Meaning:
     def added(self, a: Node, b: Node, sign: int) -> Value:
         """Add two terms of one shape."""
         left, right = self.value(a), self.value(b)
-        return algebra.add(left, right, sign, self.rows) or self.refuse(
+        return algebra.add(left, right, sign) or self.refuse(
             a, left, b, right, f"two of one shape would fit{self.like(left)}"
         )
 
@@ -434,7 +440,8 @@ class Meaning:
         one, two = self.write(a), self.write(b)
         flipped = [Value(v.tensor.T) if len(v.shape) == 2 else v for v in (left, right)]
         ways = {
-            rf"{one}^\top {two}": (flipped[0], right), rf"{one} {two}^\top": (left, flipped[1]),
+            rf"{one}^\top {two}": (flipped[0], right),
+            rf"{one} {two}^\top": (left, flipped[1]),
             f"{two} {one}": (right, left), rf"{one} \odot {two}": (),
         }  # fmt: skip
         fits = [w for w, pair in ways.items() if pair and algebra.times(*pair)]
@@ -521,13 +528,14 @@ class Meaning:
             )
             if joined is None:
                 raise EquationError(
-                    f"`{self.write(body)}` has shape {shape_of(value.shape)}: {operator} cannot run over it"
+                    f"`{self.write(body)}` has shape {shape_of(value.shape)}: "
+                    f"{operator} cannot run over it"
                 )
             total = joined
         return total
 
     def empty(self, operator: Token, limits: Node, body: Node) -> Value:
-        """Evaluate an empty sum or product: zero or the identity, of the right shape."""
+        """Evaluate an empty sum or product: zero or one, of the right shape."""
         name = bound_index(limits)
         for k in self.pool(name, wide=True):
             try:
@@ -635,22 +643,23 @@ class Meaning:
 
     def _on_derivative(self, upper: Token, of: Node, *rest: Node) -> Value:
         lower, by = rest[-2:]
-        if (upper == r"\partial") != (lower == r"\partial"):
-            raise EquationError(r"mixes \partial and \mathrm{d}")
-        return self.derivative(upper == r"\partial", of, by)
+        return self.derivative(str(upper), str(lower), of, by)
 
     def _on_operator(self, upper: Token, lower: Token, by: Node, of: Node) -> Value:
-        return self._on_derivative(upper, of, lower, by)
+        return self.derivative(str(upper), str(lower), of, by)
 
-    def derivative(self, direct: bool, of: Node, by: Node) -> Value:
+    def derivative(self, upper: str, lower: str, of: Node, by: Node) -> Value:
         """Differentiate, and lay the result out."""
+        direct = upper == r"\partial"
+        if direct != (lower == r"\partial"):
+            raise EquationError(r"mixes \partial and \mathrm{d}")
         key, parts = self.place(by)
         raw, shape = self.directly(of, key) if direct else self.totally(of, key)
         below = tuple(self.tape.values[key].shape)
         if not direct:
             self.compare(of, raw, key)
         if parts:
-            raw = raw[(..., *component(parts, below))]
+            raw = raw.flatten(raw.dim() - len(below))[..., flat(parts, below)]
             below = ()
         self.notes.used.add("autograd")
         return algebra.differential(raw, shape, below)
@@ -744,6 +753,11 @@ class Meaning:
         return Value(raw[component(parts, tuple(raw.shape))] if parts else raw)
 
 
+def flat(parts: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    """Find the place of a component in the flattened tensor."""
+    return int(torch.arange(math.prod(shape)).reshape(shape)[component(parts, shape)])
+
+
 def component(parts: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
     """Turn indices that count from 1 into a position of a tensor of this shape."""
     padded = (*parts, 1) if len(parts) == 1 and shape[1:] == (1,) else parts
@@ -795,18 +809,20 @@ def columns(value: Value) -> Value:
 STRUCTURAL = {"diag": diagonal, "tr": trace, "vec": columns}
 
 
-def combined(rule: str, parts: list[Any]) -> Fraction | None:
+def combined(rule: str, parts: list[Fraction]) -> Fraction | None:
     """Combine whole numbers."""
-    first, rest = parts[0], parts[1:]
-    if rule == "minus":
-        return first - rest[0] if rest else -first
-    if rule == "over" and rest[0] == 0:
-        return None
-    return {
-        "plus": lambda: first + rest[0],
-        "times": lambda: first * rest[0],
-        "over": lambda: first / rest[0],
-    }[rule]()
+    match rule, parts:
+        case "plus", [a, b]:
+            return a + b
+        case "minus", [a, b]:
+            return a - b
+        case "minus", [a]:
+            return -a
+        case "times", [a, b]:
+            return a * b
+        case "over", [a, b] if b:
+            return a / b
+    return None
 
 
 def links(chain: Node) -> Iterator[tuple[Node, str, Node]]:
@@ -837,8 +853,8 @@ def unequal(statement: Node) -> bool:
 
 def bound_index(limits: Node) -> str:
     """Find the index that a sum, product or maximum runs over: the first it names."""
-    names = (str(t) for t in limits.scan_values(lambda t: t.type == "NAME"))
-    return next(names, "")
+    tokens = limits.scan_values(lambda t: isinstance(t, Token) and t.type == "NAME")
+    return next(map(str, tokens), "")
 
 
 def written(at: Mapping[str, int]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lark import Tree
+from lark import Token, Tree
 
 from .chapter import Display
 from .latex import EquationError, Node, parse
@@ -68,7 +68,8 @@ class Equation:
     ) -> None:
         """Add a claim or a definition, with the conditions that concern it."""
         if node.data == "definition":
-            self.definitions.append(self.define(*node.children, conditions))
+            head, body = node.children
+            self.definitions.append(self.define(head, body, conditions))
             return
         for left, relation, right in links(node):
             free = (
@@ -243,8 +244,7 @@ def spread(node: Node, waiting: Sequence[str]) -> list[Node]:
         raise EquationError("a range is stated for one index", node)
     if node.data == "series" and (len(rest) != 3 or str(rest[0].children[0]) != "="):
         raise EquationError(r"a range is written t = 1, \dots, T", node)
-    (token,) = first.children
-    others = [Tree("symbol", [token.update(value=n)], first.meta) for n in waiting]
+    others = [Tree("symbol", [Token("NAME", n)], first.meta) for n in waiting]
     return [Tree(node.data, [index, *rest], node.meta) for index in (first, *others)]
 
 

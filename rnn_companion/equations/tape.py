@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+
 import torch
 from torch import Tensor
 
@@ -221,8 +222,9 @@ class Tape:
             ", ".join(map(shown, form.arguments)) for form in self.forms.get(of, [])
         ]
         return (
-            rf"{shown(by)} is no direct argument of {shown(of)}, which is a function of "
-            rf"({') or of ('.join(forms) or 'nothing'}); the total derivative is written \mathrm{{d}}"
+            f"{shown(by)} is no direct argument of {shown(of)}, which is a function of "
+            f"({') or of ('.join(forms) or 'nothing'}); "
+            r"the total derivative is written \mathrm{d}"
         )
 
 

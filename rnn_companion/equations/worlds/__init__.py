@@ -59,8 +59,6 @@ class World:
         Where an index runs if an equation does not say it: ``{"t": (1, "T")}``.
     tight
         Whether it can make inequalities equalities.
-    rows
-        Whether a row is added to every row of a matrix, as the bias of a batch.
     """
 
     name: str
@@ -68,7 +66,6 @@ class World:
     sizes: Sequence[Mapping[str, int]]
     ranges: Mapping[str, Range] = field(default_factory=lambda: {"t": (1, "T")})
     tight: bool = False
-    rows: bool = False
 
     def draw(self, seed: int, tight: bool = False) -> Tape:
         """Make one draw."""
@@ -78,7 +75,9 @@ class World:
             return unfold(tape, self.build)
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
-            raise EquationError(f"the world {self.name} cannot be drawn: {what}") from error
+            raise EquationError(
+                f"the world {self.name} cannot be drawn: {what}"
+            ) from error
 
     @cached_property
     def draws(self) -> list[Tape]:
@@ -135,12 +134,11 @@ def world(
     sizes: Sequence[Mapping[str, int]],
     ranges: Mapping[str, Range] | None = None,
     tight: bool = False,
-    rows: bool = False,
 ) -> Callable[[Callable[[Tape], None]], World]:
     """Register a function that fills a tape as a world; see the module's text."""
 
     def register(build: Callable[[Tape], None]) -> World:
-        made = World(name, build, sizes, ranges or {"t": (1, "T")}, tight, rows)
+        made = World(name, build, sizes, ranges or {"t": (1, "T")}, tight)
         if name in REGISTRY and REGISTRY[name].build.__module__ != build.__module__:
             raise EquationError(f"there are two worlds called {name}")
         REGISTRY[name] = made

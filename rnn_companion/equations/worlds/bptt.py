@@ -18,7 +18,7 @@ from .recurrence import (
 )
 
 CROSS_ENTROPY = "torch.nn.functional.cross_entropy"
-CLASSES: dict[str, tuple[int, str | int]] = {n: (1, "q") for n in "ijk"}
+CLASSES: dict[str, tuple[int, str | int]] = dict.fromkeys("ijk", (1, "q"))
 
 
 SYMMETRIC = "a symmetric matrix is its own transpose"
@@ -31,7 +31,8 @@ SURVIVORS = {
     "eq-bptt-start": {
         r"{\frac{\mathrm{d} h_0}{\mathrm{d} w}}^\top = 0": NOTHING,
         r"\frac{\mathrm{d} h_0}{\mathrm{d} L} = 0": "h_0 is given: no loss moves it",
-        r"\frac{\mathrm{d} h_0}{\mathrm{d} W_{hh}} = 0": "W_hh is a part of w",
+        r"\frac{\mathrm{d} h_0}{\mathrm{d} b_h} = 0": "b_h is a part of w",
+        r"\frac{\mathrm{d} h_0}{\mathrm{d} b_q} = 0": "b_q does not reach h_0 either",
     },
     "eq-bptt-product": {
         r"\frac{\mathrm{d} h_t}{\mathrm{d} h_i} = \prod_{j=i+1}^{t} J_j, \quad "
@@ -57,9 +58,9 @@ def bptt(tape: Tape) -> None:
     sample(tape, F.mse_loss, lambda: tape.normal(tape.sizes["q"], 1), MSE)
 
 
-@world("bptt-batch", SIZES, rows=True)
+@world("bptt-batch", SIZES)
 def bptt_batch(tape: Tape) -> None:
-    """A batch in rows; errors are averaged over everything."""
+    """Run a batch in rows; errors are averaged over everything."""
     d, h, q = (tape.sizes[n] for n in "dhq")
     w, *_ = parameters(tape)
     b_h = tape.put("b_h", split(w, d, h)[2])

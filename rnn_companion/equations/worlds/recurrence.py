@@ -18,15 +18,20 @@ SIZES = [
     {"d": 2, "h": 5, "q": 4, "T": 3, "B": 6},
 ]
 LATER = "what comes later moves nothing earlier"
+RANGE = r"\quad 1 \le t < k \le T"
 SURVIVORS = {
     "eq-causal": {
-        r"{\frac{\mathrm{d} o_t}{\mathrm{d} x_k}}^\top = 0, "
-        r"\quad 1 \le t < k \le T": "zero in any layout",
-        r"\frac{\mathrm{d} x_t}{\mathrm{d} x_k} = 0, "
-        r"\quad 1 \le t < k \le T": "inputs do not depend on one another",
-        r"\frac{\mathrm{d} o_t}{\mathrm{d} o_k} = 0, \quad 1 \le t < k \le T": LATER,
-        r"\frac{\mathrm{d} o_t}{\mathrm{d} A_k} = 0, "
-        r"\quad 1 \le t < k \le T": "A is the batch's, o one sample's",
+        rf"{{\frac{{\mathrm{{d}} o_t}}{{\mathrm{{d}} x_k}}}}^\top = 0, {RANGE}": (
+            "zero in any layout"
+        ),
+        rf"\frac{{\mathrm{{d}} x_t}}{{\mathrm{{d}} x_k}} = 0, {RANGE}": (
+            "inputs do not depend on one another"
+        ),
+        rf"\frac{{\mathrm{{d}} a_t}}{{\mathrm{{d}} x_k}} = 0, {RANGE}": LATER,
+        rf"\frac{{\mathrm{{d}} h_t}}{{\mathrm{{d}} x_k}} = 0, {RANGE}": LATER,
+        rf"\frac{{\mathrm{{d}} o_t}}{{\mathrm{{d}} o_k}} = 0, {RANGE}": LATER,
+        rf"\frac{{\mathrm{{d}} o_t}}{{\mathrm{{d}} a_k}} = 0, {RANGE}": LATER,
+        rf"\frac{{\mathrm{{d}} o_t}}{{\mathrm{{d}} h_k}} = 0, {RANGE}": LATER,
     },
 }
 LINEAR, MSE = "torch.nn.functional.linear", "torch.nn.functional.mse_loss"
