@@ -1,5 +1,7 @@
 """The worlds of chapter 4: LSTM and GRU, their counts, and the forget bias."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -86,7 +88,7 @@ def gru_before(tape: Tape) -> None:
 def counts(tape: Tape) -> None:
     """Count the numbers that torch's networks hold, with one bias a gate and with two."""
     d, h, q = (tape.sizes[k] for k in "dhq")
-    kinds: dict[str, type[nn.RNNBase]] = {"RNN": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
+    kinds: dict[str, Callable[[int, int], nn.RNNBase]] = {"RNN": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
     for name, kind in kinds.items():
         module = kind(d, h)
         weights = sum(p.numel() for n, p in module.named_parameters() if "weight" in n)

@@ -1,0 +1,102 @@
+"""The worlds of chapter 8: the time gate in exact arithmetic, and a phased LSTM."""
+
+from fractions import Fraction
+from math import floor
+
+import torch
+from torch import Tensor, nn
+
+from ..tape import Tape
+from . import world
+from .lstm import fill, loss
+
+PERIOD, SHIFT, OPEN, LEAK = Fraction(10), Fraction(3), Fraction(2, 5), Fraction(1, 100)
+
+
+@world("time-gate", sizes=[{"T": 26}], ranges={"t": (1, "T")})
+def time_gate(tape: Tape) -> None:
+    """Open and close a gate at whole times, as a sum of hinges in exact arithmetic.
+
+    The page distinguishes cases; here a triangle wave is cut off and the leak put
+    where it ends, so that the two agree for one reason only. The open share and the
+    period meet every boundary: phases of 0, r_on/2 and r_on occur.
+    """
+    tau, s, r_on, alpha = PERIOD, SHIFT, OPEN, LEAK
+    tape.leaf(r"\tau", exact(tau))
+    tape.leaf("s", exact(s))
+    tape.leaf("r_{\\mathrm{on}}", exact(r_on))
+    tape.leaf(r"\alpha", exact(alpha))
+    for t in range(1, tape.sizes["T"] + 1):
+        time = (Fraction(t) - s) / tau
+        phi = time - floor(time)
+        bump = max(Fraction(0), 1 - abs(phi - r_on / 2) / (r_on / 2))
+        k = bump if phi <= r_on else alpha * phi
+        tape.put(r"\phi", exact(phi), t, source="exact fractions")
+        tape.put("k", exact(k), t, source="exact fractions")
+
+
+@world("clock", sizes=[{"N": 40}, {"N": 31}], ranges={"n": (1, "N")})
+def clock(tape: Tape) -> None:
+    """Read a clock at random times, well away from its jumps and kinks."""
+    tau, s, r_on, alpha = 3.7, 1.3, 0.45, 0.02
+    setting = {r"\tau": tau, "s": s, "r_{\\mathrm{on}}": r_on}
+    leaves = {name: tape.leaf(name, torch.tensor(value, dtype=torch.float64)) for name, value in setting.items()}
+    tape.put(r"\alpha", torch.tensor(alpha, dtype=torch.float64))
+    kinds = ("rise", "fall", "shut")
+    count = 0
+    while count < tape.sizes["N"]:
+        time = 30 * torch.rand((), generator=tape.generator, dtype=torch.float64)
+        phase = ((time - s) / tau) % 1
+        edges = torch.tensor([0, r_on / 2, r_on, 1], dtype=torch.float64)
+        if (phase - edges).abs().min() < 1e-3:
+            continue
+        count += 1
+        kind = kinds[int((phase > r_on / 2).item()) + int((phase > r_on).item())]
+        t = tape.leaf("t", time, count)
+        phi = tape.step(r"\phi", lambda t, tau, s: (t - s) / tau - ((t - s) / tau).floor(),
+                        (t, leaves[r"\tau"], leaves["s"]), count)
+        rule = {
+            "rise": lambda phi, r: 2 * phi / r,
+            "fall": lambda phi, r: 2 - 2 * phi / r,
+            "shut": lambda phi, r: alpha * phi + 0 * r,
+        }[kind]
+        tape.step("k", rule, (phi, leaves["r_{\\mathrm{on}}"]), count)
+
+
+@world("phased", sizes=[{"d": 3, "h": 4, "T": 5}, {"d": 5, "h": 2, "T": 3}], ranges={"t": (1, "T")})
+def phased(tape: Tape) -> None:
+    """Let torch's cell propose states, and mix them in unit by unit."""
+    d, h, T = (tape.sizes[name] for name in "dhT")
+    cell = nn.LSTMCell(d, h, dtype=torch.float64)
+    fill(cell, tape.normal(4 * h, d), tape.normal(4 * h, h), tape.normal(4 * h, 1))
+    weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
+    for weight in weights:
+        weight.requires_grad_(False)
+    state, c = tape.leaf("h", tape.normal(h, 1), 0), tape.leaf("c", tape.normal(h, 1), 0)
+    states = []
+    for t in range(1, T + 1):
+        x, h_prev, c_prev = tape.leaf("x", tape.normal(d, 1), t), state, c
+        k = tape.leaf("k", torch.rand(h, 1, generator=tape.generator, dtype=torch.float64), t)
+        proposed_h = tape.step(r"\tilde{h}", lambda x, s, c: cell(x.T, (s.T, c.T))[0].T, (x, h_prev, c_prev), t)
+        proposed_c = tape.step(r"\tilde{c}", lambda x, s, c: cell(x.T, (s.T, c.T))[1].T, (x, h_prev, c_prev), t)
+        state = tape.step("h", lambda k, new, old: torch.lerp(old, new, k), (k, proposed_h, h_prev), t)
+        c = tape.step("c", lambda k, new, old: torch.lerp(old, new, k), (k, proposed_c, c_prev), t)
+        states.append(state)
+    loss(tape, states)
+
+
+@world("shut", sizes=[{"h": 4, "T": 6}, {"h": 2, "T": 4}], ranges={"t": (1, "T")})
+def shut(tape: Tape) -> None:
+    """Leave the gate closed, without leak, over random proposals that depend on the state."""
+    h, T = tape.sizes["h"], tape.sizes["T"]
+    W = tape.normal(h, h)
+    c = tape.leaf("c", tape.normal(h, 1), 0)
+    zero = torch.zeros(h, 1, dtype=torch.float64)
+    tape.put("I", torch.eye(h, dtype=torch.float64))
+    for t in range(1, T + 1):
+        c = tape.step("c", lambda old: torch.lerp(old, torch.tanh(W @ old), zero), (c,), t)
+
+
+def exact(value: Fraction) -> Tensor:
+    """Turn a ratio into the nearest double."""
+    return torch.tensor(float(value), dtype=torch.float64)
