@@ -288,11 +288,9 @@ def _add_text_sample(parser: argparse.ArgumentParser) -> None:
 
 def run_text_sample(settings: argparse.Namespace) -> int:
     """Run `text sample`; characters come as they are drawn."""
-    from itertools import islice
-
     import torch
 
-    from rnn_companion.text import load_model, stream
+    from rnn_companion.text import load_model, show, stream
 
     written = stream(
         load_model(settings.model),
@@ -300,9 +298,7 @@ def run_text_sample(settings: argparse.Namespace) -> int:
         temperature=None if settings.greedy else settings.temperature,
         generator=torch.Generator().manual_seed(settings.seed),
     )
-    for character, _ in islice(written, settings.count):
-        print(character, end="", flush=True)
-    print()
+    show(written, settings.count)
     return 0
 
 

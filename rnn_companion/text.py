@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import pickle
 import re
 import time
@@ -44,6 +45,7 @@ __all__ = [
     "probabilities",
     "sample",
     "save_model",
+    "show",
     "stream",
     "train",
 ]
@@ -342,6 +344,29 @@ def sample(
     """
     written = stream(model, prompt, temperature=temperature, generator=generator)
     return "".join(character for character, _ in islice(written, count))
+
+
+def show(written: Iterator[tuple[str, float]], count: int, *, width: int = 76) -> None:
+    """Print what is written as it comes, and break long lines at a blank.
+
+    Parameters
+    ----------
+    written : iterator of (str, float)
+        From `stream`.
+    count : int
+        Characters to print.
+    width : int
+        After how many characters the next blank becomes a line break.
+    """
+    column, kept = 0, []
+    for character, _ in islice(written, count):
+        broken = "\n" if character == " " and column >= width else character
+        column = 0 if broken == "\n" else column + 1
+        if os.environ.get("RNN_COMPANION_BOOK"):  # a page takes it in one piece
+            kept.append(broken)
+        else:
+            print(broken, end="", flush=True)
+    print("".join(kept))
 
 
 def longest_copy(written: str, corpus: str) -> str:

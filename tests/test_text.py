@@ -28,6 +28,7 @@ from rnn_companion.text import (
     probabilities,
     sample,
     save_model,
+    show,
     stream,
     train,
 )
@@ -210,6 +211,20 @@ def test_without_a_temperature_the_likeliest_is_taken() -> None:
         assert character == network.vocabulary[int(p.argmax())]
         assert probability == pytest.approx(p.max().item(), rel=1e-4)
         text += character
+
+
+def test_what_is_shown_is_what_was_written(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Live and in a built page; only some blanks are line breaks."""
+    written = sample(model(), "the", 300)
+    for value in ("", "1"):
+        monkeypatch.setenv("RNN_COMPANION_BOOK", value)
+        show(stream(model(), "the"), 300, width=20)
+        shown = capsys.readouterr().out
+        assert shown.replace("\n", " ")[:-1] == written.replace("\n", " ")
+        lines = shown.split("\n")
+        assert all(" " not in line[20:] for line in lines)
 
 
 def test_a_sample_is_its_generators() -> None:

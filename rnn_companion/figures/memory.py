@@ -43,13 +43,8 @@ def latch(digits: Tensor, H: Tensor) -> Picture:
     top.plot(steps, digits, ":", color="#777777", lw=1)
     top.scatter(steps, digits, s=12, color="#777777", zorder=3)
     top.scatter([1], [digits[0]], s=60, color=COLORS[3], zorder=4)
-    top.annotate(
-        f"the first digit, {int(digits[0])}",
-        (1, float(digits[0])),
-        (6, -3),
-        textcoords="offset points",
-        color=COLORS[3],
-        va="top",
+    top.set_title(
+        f"The first digit is {int(digits[0])}", loc="left", color=COLORS[3], fontsize=10
     )
     top.set(ylabel="digit", ylim=(-0.8, 9.8), yticks=[0, 3, 6, 9])
     for unit in range(H.shape[1]):
@@ -113,7 +108,7 @@ def assigned(records: Sequence[TrialRecord]) -> Picture:
         axes[1, column].set(xlabel="training step", xscale="log")
     axes[0, 0].set(ylabel="accuracy in training", ylim=(-0.03, 1.03))
     axes[1, 0].set(ylabel="loss in training (nats)", ylim=(0, None))
-    axes[1, 1].legend(loc="lower left")
+    axes[1, 0].legend(loc="lower left")
     return Picture(
         fig,
         alt="Four panels of training curves with the assignment's settings. "

@@ -63,7 +63,8 @@ def course(record: TextRecord) -> Picture:
     perplexity.set_yticks(
         [1, 2, 3, 5, 10, 30, 100], labels=["1", "2", "3", "5", "10", "30", "100"]
     )
-    perplexity.set_ylabel("perplexity")
+    perplexity.set_ylabel("perplexity", labelpad=1)
+    fig.get_layout_engine().set(wspace=0.1)  # type: ignore[union-attr, call-arg]
     last = record.marks[-1]
     return Picture(
         fig,
