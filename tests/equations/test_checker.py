@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rnn_companion.equations import (
+    EquationError,
     Report,
     Tape,
     check_files,
@@ -296,3 +297,11 @@ def test_no_accident_of_typing_passes_or_crashes() -> None:
         )
     }
     assert held <= {",", r"\quad"}
+
+
+def test_the_books_worlds_are_not_replaced() -> None:
+    with pytest.raises(EquationError, match="the book has a world called bptt already"):
+
+        @world("bptt", sizes=[{"n": 3}])
+        def other(tape: Tape) -> None:
+            tape.leaf("x", tape.normal(3, 1))

@@ -139,8 +139,9 @@ def world(
 
     def register(build: Callable[[Tape], None]) -> World:
         made = World(name, build, sizes, ranges or {"t": (1, "T")}, tight)
-        if name in REGISTRY and REGISTRY[name].build.__module__ != build.__module__:
-            raise EquationError(f"there are two worlds called {name}")
+        known = REGISTRY.get(name, made).build.__module__
+        if known != build.__module__ and __name__ in f"{known} {build.__module__}":
+            raise EquationError(f"the book has a world called {name} already")
         REGISTRY[name] = made
         return made
 
