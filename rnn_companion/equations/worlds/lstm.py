@@ -160,3 +160,20 @@ def loss(tape: Tape, states: list[Tensor]) -> None:
         return torch.stack(errors).mean()
 
     tape.step("L", rule, states)
+
+SURVIVORS = {
+    "eq-lstm-path": {
+        r"{\frac{\partial c_t}{\partial c_{t-1}}}^\top = \operatorname{diag}(f_t), \quad t = 1, \dots, T":
+            "a diagonal matrix is its own transpose",
+    },
+    "eq-lstm-both": {
+        r"\frac{\mathrm{d} c_t}{\mathrm{d} c_{t-1}} = \operatorname{diag}(f_t) + \frac{\partial c_t}{\partial h_{t-1}}"
+        r" {\frac{\partial h_{t-1}}{\partial c_{t-1}}}^\top, \quad t = 2, \dots, T":
+            "the Jacobian of an elementwise function is diagonal: its own transpose",
+    },
+    "eq-lstm-shown": {
+        r"{\frac{\partial h_t}{\partial c_t}}^\top = \operatorname{diag}(o_t \odot (1 - \tanh(c_t) \odot"
+        r" \tanh(c_t))), \quad t = 1, \dots, T":
+            "a diagonal matrix is its own transpose",
+    },
+}

@@ -102,3 +102,10 @@ def bowl(tape: Tape) -> None:
         for weight, optimizer in ((plain, slow), (jumping, jumper)):
             weight.grad = weight.detach().clone()
             optimizer.step()
+
+SURVIVORS = {
+    "eq-cycle": {
+        r"x_k = -x_{k-1}, \quad \lvert x_{k - 1} \rvert = \frac{\eta}{2} - \varepsilon, \quad k = 1, \dots, K":
+            "in the cycle every point is as far from the minimum as the next",
+    },
+}

@@ -81,6 +81,8 @@ def phased(tape: Tape) -> None:
         proposed_c = tape.step(r"\tilde{c}", lambda x, s, c: cell(x.T, (s.T, c.T))[1].T, (x, h_prev, c_prev), t)
         state = tape.step("h", lambda k, new, old: torch.lerp(old, new, k), (k, proposed_h, h_prev), t)
         c = tape.step("c", lambda k, new, old: torch.lerp(old, new, k), (k, proposed_c, c_prev), t)
+        tape.confirm(state, torch.lerp(h_prev, proposed_h, k), "torch.lerp")
+        tape.confirm(c, torch.lerp(c_prev, proposed_c, k), "torch.lerp")
         states.append(state)
     loss(tape, states)
 
@@ -100,3 +102,17 @@ def shut(tape: Tape) -> None:
 def exact(value: Fraction) -> Tensor:
     """Turn a ratio into the nearest double."""
     return torch.tensor(float(value), dtype=torch.float64)
+
+
+SURVIVORS = {
+    "eq-gate-path": {
+        r"{\frac{\partial c_t}{\partial c_{t-1}}}^\top = \operatorname{diag}(1 - k_t), \quad t = 1, \dots, T":
+            "a diagonal matrix is its own transpose",
+    },
+    "eq-gate-closed": {
+        r"{\frac{\mathrm{d} c_t}{\mathrm{d} c_j}}^\top = I, \quad 0 \le j \le t \le T":
+            "the identity is its own transpose",
+        r"\frac{\mathrm{d} c_t}{\mathrm{d} c_j} = {I}^\top, \quad 0 \le j \le t \le T":
+            "the identity is its own transpose",
+    },
+}
