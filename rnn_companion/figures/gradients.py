@@ -446,10 +446,15 @@ def laboratory(
 
     def draw(tau: int, pi: float) -> "Figure":
         import matplotlib.pyplot as plt
+        from matplotlib.ticker import MaxNLocator
 
-        fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.9))
+        fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 4.2))
         _weights(left, weights[tau, pi])
         _errors(right, comparisons[tau, pi])
+        left.xaxis.set_major_locator(MaxNLocator(integer=True))
+        fig.legend(
+            *left.get_legend_handles_labels(), loc="outside lower center", ncols=4
+        )
         fig.suptitle(f"parts of {tau} steps; a link is kept with probability {pi:g}")
         return fig
 
@@ -488,7 +493,6 @@ def _weights(axes: "Axes", weights: Mapping[str, Tensor]) -> None:
             label=name,
         )
     axes.set(ylim=(-0.05, 1.15), xlabel="lag (steps back)", ylabel="mean weight")
-    axes.legend(fontsize=8.5, loc="center right")
 
 
 def _errors(axes: "Axes", comparisons: Mapping[str, Comparison]) -> None:

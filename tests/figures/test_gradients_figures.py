@@ -1,0 +1,118 @@
+"""The figures of chapter 3 show what they are given."""
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.lines import Line2D
+
+from rnn_companion.figures import gradients as figures
+from rnn_companion.frames import Frames
+from rnn_companion.truncation import Comparison
+
+
+def heights(line: Line2D) -> list[float]:
+    """Return what a line is drawn through."""
+    return [float(y) for y in np.asarray(line.get_ydata())]
+
+
+def at(line: Line2D) -> float:
+    """Return where a line begins, from left to right."""
+    return float(np.asarray(line.get_xdata())[0])
+
+
+NORMS = torch.tensor([1.0, 0.5, 0.25])
+
+
+def test_a_zero_power_ends_its_curve() -> None:
+    nilpotent = torch.tensor([1.0, 2.0, 0.0])
+    picture = figures.powers({"plain": NORMS, "nilpotent": nilpotent})
+    plain, ended, _ = picture.figure.axes[0].lines
+    assert heights(plain) == [1.0, 0.5, 0.25]
+    assert heights(ended) == [1.0, 2.0]
+    assert "plain: 2.5e-01, nilpotent: 0.0e+00" in picture.alt
+
+
+def radius_slider() -> Frames:
+    states = [(r, s) for r in (0.5, 2.0) for s in (0.0, 1.0)]
+    eigenvalues = {(r, s): r * torch.tensor([1j, -1j, 0.3]) for r, s in states}
+    norms = {(r, s): NORMS * (1 + s) for r, s in states}
+    return figures.radius(eigenvalues, norms, dict.fromkeys(states, 4 * NORMS))
+
+
+def test_eigenvalues_and_norms_of_the_chosen_state_are_drawn() -> None:
+    frames = radius_slider()
+    assert len(frames.states()) == 4
+    picture = frames.picture(spectral_radius=2.0, input_scale=1.0)
+    plane, lags = picture.figure.axes
+    assert heights(plane.lines[0]) == [2.0, -2.0, 0.0]
+    measured, power, bound, _ = lags.lines
+    assert heights(measured) == [2.0, 1.0, 0.5]
+    assert heights(power) == [1.0, 2.0, 4.0]
+    assert heights(bound) == [4.0, 2.0, 1.0]
+    assert "outside the unit circle, at 2" in picture.alt
+    assert "5.0e-01 at lag 2" in picture.alt
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_the_circle_has_radius_one_whatever_the_slider_says(scale: float) -> None:
+    for radius in (0.5, 2.0):
+        values = {"spectral_radius": radius, "input_scale": scale}
+        (circle,) = radius_slider().picture(**values).figure.axes[0].patches
+        assert circle.get_radius() == 1  # type: ignore[attr-defined]
+
+
+def test_cells_are_drawn_by_their_medians() -> None:
+    seeds = torch.stack([NORMS, 2 * NORMS, 9 * NORMS])
+    picture = figures.cells({1.0: {"tanh": seeds}, 2.0: {"tanh": 3 * seeds}})
+    left, right = picture.figure.axes
+    assert heights(left.lines[0]) == [2.0, 1.0, 0.5]
+    assert heights(right.lines[0]) == [6.0, 3.0, 1.5]
+    assert "at radius 1 tanh 5.0e-01; at radius 2 tanh 1.5e+00" in picture.alt
+
+
+def test_prices_show_every_length_and_every_parameter() -> None:
+    first = {"W_hh": 0.2, "b_q": 1.0}
+    picture = figures.prices({3: NORMS, 7: 2 * NORMS}, {3: first, 7: first})
+    left, right = picture.figure.axes
+    assert [line.get_label() for line in left.lines] == ["3", "7"]
+    assert [line.get_label() for line in right.lines] == ["W_hh", "b_q"]
+    assert "largest of all is 2." in picture.alt
+    assert "W_hh 0.20 to 0.20" in picture.alt
+
+
+def test_reaches_are_drawn_before_and_after() -> None:
+    picture = figures.reaches(NORMS, {2: 3 * NORMS})
+    before, after = picture.figure.axes[0].lines
+    assert heights(before) == [1.0, 0.5, 0.25]
+    assert heights(after) == [3.0, 1.5, 0.75]
+    assert "7.5e-01 at lag 2" in picture.alt
+
+
+def test_lessons_stand_side_by_side_on_one_scale() -> None:
+    runs = [(NORMS, 8 * NORMS)]
+    picture = figures.lessons(runs, [(NORMS, NORMS)], chance=2.3, threshold=1.0)
+    above, above_2, below, below_2 = picture.figure.axes
+    assert above.get_ylim() == above_2.get_ylim()
+    assert below.get_ylim() == below_2.get_ylim()
+    assert heights(below.lines[0]) == [8.0, 4.0, 2.0]
+
+
+def test_a_cut_stands_before_the_day_that_begins_a_part() -> None:
+    picture = figures.strategies(
+        ["first", "last"], [5.0, 6.0, 7.0, 8.0], {"cut": [1, 3], "full": []}
+    )
+    cut, full = picture.figure.axes
+    dotted = [line for line in cut.lines if line.get_linestyle() == ":"]
+    assert [at(line) for line in dotted] == [0.5, 2.5]
+    assert len(full.lines) == 1
+    assert "3 by cut, 1 by full" in picture.alt
+
+
+def test_the_laboratory_draws_bias_and_spread() -> None:
+    weights = dict.fromkeys(figures.STRATEGIES, NORMS)
+    missed = dict.fromkeys(figures.STRATEGIES, Comparison(0.25, 0.0, 1.0))
+    frames = figures.laboratory({(2, 0.5): weights}, {(2, 0.5): missed})
+    picture = frames.picture(tau=2, pi=0.5)
+    marked = [line for line in picture.figure.axes[1].lines if line.get_marker() == "s"]
+    assert [at(line) for line in marked[:4]] == [0.25] * 4
+    assert "sliding: bias 0.25, spread 0" in picture.alt
