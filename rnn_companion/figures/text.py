@@ -1,6 +1,6 @@
 """The figures of chapter 9, on text."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -91,7 +91,7 @@ def temperature(
     prompt: str,
     vocabulary: str,
     distribution: Callable[[float], Tensor],
-    samples: dict[float, Written],
+    samples: Mapping[float, Written],
 ) -> Frames:
     """Turn the temperature, and see the next character and a whole sample.
 
@@ -104,7 +104,7 @@ def temperature(
     distribution : callable
         ``distribution(temperature)`` returns the probabilities of the next character,
         shape (V,).
-    samples : dict of float to sequence of (str, float)
+    samples : mapping of float to sequence of (str, float)
         For each temperature what was written, and the probability of each character.
 
     Returns
@@ -121,9 +121,9 @@ def temperature(
 
         fig, (top, below) = plt.subplots(2, 1, figsize=(8.4, 4.9), height_ratios=[5, 6])
         p = distribution(temperature)
-        top.bar(range(LIKELIEST), p[order].tolist(), color=COLORS[0], width=0.7)
+        top.bar(range(len(order)), p[order].tolist(), color=COLORS[0], width=0.7)
         top.set_xticks(
-            range(LIKELIEST),
+            range(len(order)),
             [_seen(vocabulary[k]) for k in order],
             family="DejaVu Sans Mono",
         )
