@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import textwrap
+from collections.abc import Mapping
 from importlib.metadata import distribution
 from io import BytesIO
 from pathlib import Path
@@ -58,6 +59,20 @@ if importlib.util.find_spec("{package}") is None:
     %pip install --quiet {{wheel}}
 '''
 
+_FILES = '''
+# Writes the files that the chapter reads, where they are missing: a zip, in base64.
+import base64
+import io
+import pathlib
+import zipfile
+
+with zipfile.ZipFile(io.BytesIO(base64.b64decode("""
+{text}
+"""))) as archive:
+    for name in archive.namelist():
+        if not pathlib.Path(name).exists():
+            archive.extract(name)
+'''
 
 _WHEEL = """\
 Wheel-Version: 1.0
@@ -67,7 +82,7 @@ Tag: py3-none-any
 """
 
 
-def install_cell(source: str) -> Any:  # noqa: ANN401 - nbformat has no types
+def install_cell(source: str, files: Mapping[str, Path]) -> Any:  # noqa: ANN401
     """Make the first cell of a notebook.
 
     Parameters
@@ -75,6 +90,8 @@ def install_cell(source: str) -> Any:  # noqa: ANN401 - nbformat has no types
     source : str
         What pip installs the package from; empty for a copy of the package inside
         the cell itself.
+    files : mapping of str to Path
+        The files that the notebook reads, by the names that it gives them.
 
     Returns
     -------
@@ -84,8 +101,10 @@ def install_cell(source: str) -> Any:  # noqa: ANN401 - nbformat has no types
         code = _FROM_SOURCE.format(package=PACKAGE, source=source)
     else:
         name, content = wheel()
-        text = "\n".join(textwrap.wrap(base64.b64encode(content).decode(), 4000))
-        code = _FROM_WITHIN.format(package=PACKAGE, name=name, text=text)
+        code = _FROM_WITHIN.format(package=PACKAGE, name=name, text=_base64(content))
+    if files:
+        packed = _zip({name: path.read_bytes() for name, path in files.items()})
+        code += _FILES.format(text=_base64(packed))
     return nbformat.from_dict(
         {
             "cell_type": "code",
@@ -103,21 +122,32 @@ def wheel() -> tuple[str, bytes]:
     folder, about = fresh.package_folder(PACKAGE), distribution(PACKAGE)
     info = f"{PACKAGE}-{about.version}.dist-info"
     contents = {
-        path.relative_to(folder.parent).as_posix(): path.read_text(encoding="utf-8")
+        path.relative_to(folder.parent).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix != ".pyc"
     }
-    contents[f"{info}/METADATA"] = about.read_text("METADATA") or ""
-    contents[f"{info}/entry_points.txt"] = about.read_text("entry_points.txt") or ""
-    contents[f"{info}/WHEEL"] = _WHEEL
-    contents[f"{info}/RECORD"] = "".join(
-        f"{name},,\n" for name in [*contents, f"{info}/RECORD"]
-    )
+    texts = {
+        "METADATA": about.read_text("METADATA") or "",
+        "entry_points.txt": about.read_text("entry_points.txt") or "",
+        "WHEEL": _WHEEL,
+    }
+    contents |= {f"{info}/{name}": text.encode() for name, text in texts.items()}
+    names = [*contents, f"{info}/RECORD"]
+    contents[names[-1]] = "".join(f"{name},,\n" for name in names).encode()
+    return f"{PACKAGE}-{about.version}-py3-none-any.whl", _zip(contents)
+
+
+def _zip(contents: Mapping[str, bytes]) -> bytes:
+    """Pack files without their dates, so that the same files make the same bytes."""
     packed = BytesIO()
     with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
-        for name, text in contents.items():
-            archive.writestr(ZipInfo(name), text, ZIP_DEFLATED, 9)
-    return f"{PACKAGE}-{about.version}-py3-none-any.whl", packed.getvalue()
+        for name, content in contents.items():
+            archive.writestr(ZipInfo(name), content, ZIP_DEFLATED, 9)
+    return packed.getvalue()
+
+
+def _base64(content: bytes) -> str:
+    return "\n".join(textwrap.wrap(base64.b64encode(content).decode(), 4000))
 
 
 def names_of(env: BuildEnvironment) -> flatten.Names:
@@ -183,9 +213,11 @@ def write_all(app: Sphinx, exception: Exception | None) -> None:
     """Write the notebooks, once everything has its number."""
     if exception or app.builder.format != "html":
         return
-    names, first = names_of(app.env), install_cell(app.config.notebook_install_source)
+    names, source = names_of(app.env), app.config.notebook_install_source
     for docname in chapters(app.env):
-        text = Path(app.env.doc2path(docname)).read_text(encoding="utf-8")
+        path = Path(app.env.doc2path(docname))
+        text = path.read_text(encoding="utf-8")
+        files = fresh.files_named(fresh.chapter_code(text), path.parent)
         try:
             notebook = flatten.flatten(markup.without_answers(text), names)
         except (flatten.FlattenError, markup.MarkupError) as problem:
@@ -193,7 +225,7 @@ def write_all(app: Sphinx, exception: Exception | None) -> None:
             continue
         for cell in notebook.cells:
             cell.metadata.pop("nbgrader", None)  # nothing here is handed in
-        notebook.cells.insert(0, first)
+        notebook.cells.insert(0, install_cell(source, files))
         target = Path(app.outdir, "_sources", f"{docname}.ipynb")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(notebook, indent=1) + "\n", encoding="utf-8")

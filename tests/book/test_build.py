@@ -126,12 +126,18 @@ def test_what_a_chapter_needs(toy: Package, code: str, needed: set[str]) -> None
     assert toy.needed_by(code) == {f"toy.{n}".rstrip(".") for n in needed}
 
 
-def test_data_beside_a_module_counts(toy: Package) -> None:
-    chapter = HEADER + CELL.format(name="One", code="from toy.sub import x")
-    before = key(chapter, toy)
-    grammar = toy.modules["toy.sub"].with_name("grammar.lark")
-    grammar.write_text("start: other")
-    assert key(chapter, toy) != before
+def test_what_else_a_chapter_depends_on(toy: Package, tmp_path: Path) -> None:
+    """Data beside a module it needs, and files that its code names; no others."""
+    code = "from toy.sub import x\nopen('records/one.txt')"
+    chapter = tmp_path / "chapter.md"
+    chapter.write_text(HEADER + CELL.format(name="One", code=code))
+    (tmp_path / "records").mkdir()
+    record, other = tmp_path / "records" / "one.txt", tmp_path / "records" / "two.txt"
+    keys = [key(chapter, toy)]
+    for path in (record, toy.modules["toy.sub"].with_name("grammar.lark"), other):
+        path.write_text("changed")
+        keys.append(key(chapter, toy))
+    assert keys[0] != keys[1] != keys[2] == keys[3]
 
 
 @pytest.mark.parametrize(

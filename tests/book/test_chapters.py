@@ -18,14 +18,16 @@ def test_a_chapter_runs_as_a_live_notebook(
 ) -> None:
     """A chapter that passed is run again when it, or what it imports, has changed."""
     monkeypatch.delenv("RNN_COMPANION_BOOK", raising=False)
-    text = (ROOT / f"{chapter}.md").read_text(encoding="utf-8")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as in the build
+    source = ROOT / f"{chapter}.md"
+    text = source.read_text(encoding="utf-8")
     package = fresh.Package(ROOT / "rnn_companion")
-    state = fresh.key(text, package) + fresh.chapter_code(text)
+    state = fresh.key(source, package) + fresh.chapter_code(text)
     passed = ROOT / "_build" / "live" / f"{chapter.replace('/', '-')}.txt"
     if passed.exists() and passed.read_text(encoding="utf-8") == state:
         return
     notebook = jupytext.reads(text, fmt="md:myst")
-    folder = {"metadata": {"path": os.fspath((ROOT / chapter).parent)}}
+    folder = {"metadata": {"path": os.fspath(source.parent)}}
     NotebookClient(notebook, timeout=600, resources=folder).execute()
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
     assert any(BY_HAND in output.get("data", {}) for output in outputs)

@@ -131,7 +131,7 @@ def _words(markdown: str) -> set[str]:
     """Collect the plain words of a chapter's paragraphs."""
     paragraphs = re.sub(
         r"^---$.*?^---$|```\{code-cell\}.*?^```|<!--.*?-->|\$\$.*?\$\$"
-        r"|\(eq-[^)]*\)|`[^`\n]*`|\{[^}]*\}|\]\([^)]*\)|^[:(`].*$",
+        r"|\(eq-[^)]*\)|`[^`\n]*`|\{[^}]*\}|\]\([^)]*\)|^[:(`][^\n]*$",
         " ",
         markdown,
         flags=re.DOTALL | re.MULTILINE,
@@ -140,9 +140,21 @@ def _words(markdown: str) -> set[str]:
 
 
 def test_the_install_cell_takes_its_source_from_the_settings() -> None:
-    code = install_cell("git+https://example.org/book").source
+    code = install_cell("git+https://example.org/book", {}).source
     assert '%pip install --quiet "git+https://example.org/book"' in code
     assert 'find_spec("rnn_companion") is None' in code
+
+
+def test_a_notebook_brings_the_files_that_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bib = ROOT / "book" / "references.bib"
+    code = install_cell("nothing", {"a/one.bib": bib, "two.bib": bib}).source
+    (tmp_path / "two.bib").write_text("the reader's own")
+    monkeypatch.chdir(tmp_path)
+    exec(code.partition("# Writes")[2].partition("\n")[2], {})
+    assert (tmp_path / "a" / "one.bib").read_bytes() == bib.read_bytes()
+    assert (tmp_path / "two.bib").read_text() == "the reader's own"
 
 
 def test_the_package_inside_a_notebook_installs(tmp_path: Path) -> None:
