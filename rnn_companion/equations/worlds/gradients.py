@@ -18,6 +18,7 @@ SIZES = [
 NORM = "a norm does not see a transpose"
 SPECTRUM = "the transpose has the same eigenvalues"
 ZERO = "a transposed zero is zero"
+LESS = "gamma is at most one: true, and says less"
 EMPTY = "the sum for t = 0 is empty"
 SURVIVORS = {
     "eq-grad-forgets": {
@@ -32,7 +33,7 @@ SURVIVORS = {
         r"\le (\gamma \, \sigma_{\max})^{t-k}, \quad 0 \le k \le t \le "
         r"T": NORM,
         r"\left\| \frac{\mathrm{d} h_t}{\mathrm{d} h_k} \right\| \le "
-        r"(\sigma_{\max})^{t-k}, \quad 0 \le k \le t \le T": "gamma is at most one: true, and says less",
+        r"(\sigma_{\max})^{t-k}, \quad 0 \le k \le t \le T": LESS,
     },
     "eq-grad-radius": {
         r"\rho({W}^\top)^n \le \| W^n \|": SPECTRUM,
