@@ -8,7 +8,7 @@ import pytest
 from rnn_companion.equations import check_text
 
 EVERY = r", \quad t = 1, \dots, T"
-STEP = r", \quad k = 1, \dots, K"
+STEP = r", \quad k = 1, \dots, N"
 
 # world, where it is printed, the wrong form, the right one
 FORMS = [

@@ -17,7 +17,10 @@ def lstm(tape: Tape) -> None:
     """Run one sample through an LSTM; torch's own cell confirms every state."""
     d, h, T = (tape.sizes[k] for k in "dhT")
     W_x, W_h, b = weights(tape, LSTM_ROWS)
-    c, state = tape.leaf("c", tape.normal(h, 1), 0), tape.leaf("h", tape.normal(h, 1), 0)
+    c, state = (
+        tape.leaf("c", tape.normal(h, 1), 0),
+        tape.leaf("h", tape.normal(h, 1), 0),
+    )
     cell = nn.LSTMCell(d, h, dtype=torch.float64)
     fill(cell, W_x, W_h, b)
     states = []
@@ -53,7 +56,9 @@ def gru(tape: Tape) -> None:
     states = []
     for t in range(1, T + 1):
         x, h_prev = tape.leaf("x", tape.normal(d, 1), t), state
-        m = tape.step("m", lambda W_h, s, b_hn: W_h[2 * h :] @ s + b_hn, (W_h, h_prev, b_hn), t)
+        m = tape.step(
+            "m", lambda W_h, s, b_hn: W_h[2 * h :] @ s + b_hn, (W_h, h_prev, b_hn), t
+        )
         enters = (W_x, x, W_h, h_prev, b)
         r = tape.step("r", lambda *e: torch.sigmoid(stacked(*e)[:h]), enters, t)
         z = tape.step("z", lambda *e: torch.sigmoid(stacked(*e)[h : 2 * h]), enters, t)
@@ -74,33 +79,59 @@ def gru_before(tape: Tape) -> None:
     torch's cell one by one, and their contributions added up.
     """
     d, h, T = (tape.sizes[k] for k in "dhT")
-    W_xn, W_hn = tape.leaf("W_{xn}", tape.normal(h, d)), tape.leaf("W_{hn}", tape.normal(h, h))
+    W_xn, W_hn = (
+        tape.leaf("W_{xn}", tape.normal(h, d)),
+        tape.leaf("W_{hn}", tape.normal(h, h)),
+    )
     b_n = tape.leaf("b_n", tape.normal(h, 1))
     for t in range(1, T + 1):
-        x, r = tape.leaf("x", tape.normal(d, 1), t), tape.leaf("r", torch.sigmoid(tape.normal(h, 1)), t)
+        x, r = (
+            tape.leaf("x", tape.normal(d, 1), t),
+            tape.leaf("r", torch.sigmoid(tape.normal(h, 1)), t),
+        )
         s = tape.leaf("h", tape.normal(h, 1), t - 1)
         units = [r[k] * s[k] * W_hn[:, k : k + 1] for k in range(h)]
         a = W_xn @ x + b_n + torch.stack(units).sum(0)
         tape.put("n", torch.tanh(a), t, source="the columns of W_{hn} one by one")
 
 
-@world("counts", sizes=[{"d": 3, "h": 4, "q": 6}, {"d": 10, "h": 7, "q": 2}, {"d": 1, "h": 5, "q": 4}])
+@world(
+    "counts",
+    sizes=[
+        {"d": 3, "h": 4, "q": 6},
+        {"d": 10, "h": 7, "q": 2},
+        {"d": 1, "h": 5, "q": 4},
+    ],
+)
 def counts(tape: Tape) -> None:
     """Count the numbers that torch's networks hold, with one bias a gate and with two."""
     d, h, q = (tape.sizes[k] for k in "dhq")
-    kinds: dict[str, Callable[[int, int], nn.RNNBase]] = {"RNN": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
+    kinds: dict[str, Callable[[int, int], nn.RNNBase]] = {
+        "RNN": nn.RNN,
+        "LSTM": nn.LSTM,
+        "GRU": nn.GRU,
+    }
     for name, kind in kinds.items():
         module = kind(d, h)
         weights = sum(p.numel() for n, p in module.named_parameters() if "weight" in n)
         biases = module.get_parameter("bias_ih_l0").numel()
-        for symbol, count in (("P", weights + biases), (r"\tilde{P}", weights + 2 * biases)):
+        for symbol, count in (
+            ("P", weights + biases),
+            (r"\tilde{P}", weights + 2 * biases),
+        ):
             value = torch.tensor(float(count), dtype=torch.float64)
-            tape.put(rf"{symbol}_{{\mathrm{{{name}}}}}", value, source=f"torch.nn.{name}")
+            tape.put(
+                rf"{symbol}_{{\mathrm{{{name}}}}}", value, source=f"torch.nn.{name}"
+            )
     head = sum(p.numel() for p in nn.Linear(h, q).parameters())
-    tape.put(r"P_{\mathrm{head}}", torch.tensor(float(head), dtype=torch.float64), source="torch.nn.Linear")
+    tape.put(
+        r"P_{\mathrm{head}}",
+        torch.tensor(float(head), dtype=torch.float64),
+        source="torch.nn.Linear",
+    )
 
 
-@world("forget-bias", sizes=[{"K": 7}])
+@world("forget-bias", sizes=[{"N": 7}])
 def forget_bias(tape: Tape) -> None:
     """Find by bisection when a gate with this bias has forgotten half."""
     beta = tape.leaf(r"\beta", tape.normal() + 1.5)
@@ -117,7 +148,10 @@ def weights(tape: Tape, rows: str) -> tuple[Tensor, Tensor, Tensor]:
     """Draw the stacked parameters, and name their blocks of rows."""
     d, h = tape.sizes["d"], tape.sizes["h"]
     k = len(rows)
-    W_x, W_h, b = (tape.leaf(n, tape.normal(k * h, m)) for n, m in (("W_x", d), ("W_h", h), ("b", 1)))
+    W_x, W_h, b = (
+        tape.leaf(n, tape.normal(k * h, m))
+        for n, m in (("W_x", d), ("W_h", h), ("b", 1))
+    )
     for at, gate in enumerate(rows):
         block = slice(at * h, (at + 1) * h)
         tape.put(f"W_{{x{gate}}}", W_x[block])
@@ -140,7 +174,9 @@ def stacked(W_x: Tensor, x: Tensor, W_h: Tensor, h: Tensor, b: Tensor) -> Tensor
     return W_x @ x + W_h @ h + b
 
 
-def lstm_cell_state(W_x: Tensor, x: Tensor, W_h: Tensor, h: Tensor, b: Tensor, c: Tensor) -> Tensor:
+def lstm_cell_state(
+    W_x: Tensor, x: Tensor, W_h: Tensor, h: Tensor, b: Tensor, c: Tensor
+) -> Tensor:
     """Compute the cell state from everything that enters the cell."""
     i, f, g, _ = stacked(W_x, x, W_h, h, b).chunk(4)
     return torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
@@ -161,19 +197,17 @@ def loss(tape: Tape, states: list[Tensor]) -> None:
 
     tape.step("L", rule, states)
 
+
 SURVIVORS = {
     "eq-lstm-path": {
-        r"{\frac{\partial c_t}{\partial c_{t-1}}}^\top = \operatorname{diag}(f_t), \quad t = 1, \dots, T":
-            "a diagonal matrix is its own transpose",
+        r"{\frac{\partial c_t}{\partial c_{t-1}}}^\top = \operatorname{diag}(f_t), \quad t = 1, \dots, T": "a diagonal matrix is its own transpose",
     },
     "eq-lstm-both": {
         r"\frac{\mathrm{d} c_t}{\mathrm{d} c_{t-1}} = \operatorname{diag}(f_t) + \frac{\partial c_t}{\partial h_{t-1}}"
-        r" {\frac{\partial h_{t-1}}{\partial c_{t-1}}}^\top, \quad t = 2, \dots, T":
-            "the Jacobian of an elementwise function is diagonal: its own transpose",
+        r" {\frac{\partial h_{t-1}}{\partial c_{t-1}}}^\top, \quad t = 2, \dots, T": "the Jacobian of an elementwise function is diagonal: its own transpose",
     },
     "eq-lstm-shown": {
         r"{\frac{\partial h_t}{\partial c_t}}^\top = \operatorname{diag}(o_t \odot (1 - \tanh(c_t) \odot"
-        r" \tanh(c_t))), \quad t = 1, \dots, T":
-            "a diagonal matrix is its own transpose",
+        r" \tanh(c_t))), \quad t = 1, \dots, T": "a diagonal matrix is its own transpose",
     },
 }

@@ -8,12 +8,15 @@ from torch import Tensor, nn
 from ..tape import Tape
 from . import world
 
-SIZES = [{"K": 6, "p": 4}, {"K": 4, "p": 3}]
-RANGES = {"k": (1, "K")}
+SIZES = [{"N": 6, "p": 4}, {"N": 4, "p": 3}]
+RANGES = {"k": (1, "N")}
 
 
 def torch_steps(
-    tape: Tape, kind: type[torch.optim.Optimizer], remembered: dict[str, str], **options: Any
+    tape: Tape,
+    kind: type[torch.optim.Optimizer],
+    remembered: dict[str, str],
+    **options: Any,
 ) -> list[Tensor]:
     """Let a torch optimizer take steps; name weights, gradients and its buffers."""
     start = tape.normal(tape.sizes["p"], 1)
@@ -23,7 +26,7 @@ def torch_steps(
     for symbol in remembered:
         tape.put(symbol, torch.zeros_like(start), 0)
     gradients = []
-    for k in range(1, tape.sizes["K"] + 1):
+    for k in range(1, tape.sizes["N"] + 1):
         weight.grad = tape.normal(*start.shape)
         gradients.append(tape.leaf("g", weight.grad, k))
         optimizer.step()
@@ -43,7 +46,9 @@ def setting(tape: Tape, **values: float) -> None:
 
 def everywhere(tape: Tape, value: float) -> None:
     """Name the small number that is added to every entry."""
-    tape.put(r"\varepsilon", torch.full((tape.sizes["p"], 1), value, dtype=torch.float64))
+    tape.put(
+        r"\varepsilon", torch.full((tape.sizes["p"], 1), value, dtype=torch.float64)
+    )
 
 
 @world("sgd", sizes=SIZES, ranges=RANGES)
@@ -65,7 +70,9 @@ def rmsprop(tape: Tape) -> None:
     """Take steps in units of the root mean square; eps is large enough to be seen."""
     setting(tape, eta=0.3, beta=0.6)
     everywhere(tape, 0.05)
-    torch_steps(tape, torch.optim.RMSprop, {"v": "square_avg"}, lr=0.3, alpha=0.6, eps=0.05)
+    torch_steps(
+        tape, torch.optim.RMSprop, {"v": "square_avg"}, lr=0.3, alpha=0.6, eps=0.05
+    )
 
 
 @world("adam", sizes=SIZES, ranges=RANGES)
@@ -81,10 +88,15 @@ def adam(tape: Tape) -> None:
         for symbol, beta, what in ((r"\hat{m}", 0.6, seen), (r"\hat{v}", 0.8, seen**2)):
             ages = torch.arange(k - 1, -1, -1, dtype=torch.float64)
             share = (beta**ages / (beta**ages).sum())[:, None, None]
-            tape.put(symbol, (share * what).sum(0).detach(), k, source="weighted means of the gradients")
+            tape.put(
+                symbol,
+                (share * what).sum(0).detach(),
+                k,
+                source="weighted means of the gradients",
+            )
 
 
-@world("bowl", sizes=[{"K": 5}, {"K": 8}], ranges={"k": (1, "K")})
+@world("bowl", sizes=[{"N": 5}, {"N": 8}], ranges={"k": (1, "N")})
 def bowl(tape: Tape) -> None:
     """Let torch descend into w^2/2: plainly from w_0, and RMSprop to where it ends."""
     setting(tape, eta=0.3)
@@ -96,16 +108,21 @@ def bowl(tape: Tape) -> None:
     for _ in range(4000):
         jumping.grad = jumping.detach().clone()
         jumper.step()
-    for k in range(tape.sizes["K"] + 1):
+    for k in range(tape.sizes["N"] + 1):
         tape.put("w", plain.detach().clone(), k, source="torch.optim.SGD")
-        tape.put("x", jumping.detach().clone(), k, source="torch.optim.RMSprop, after 4000 steps")
+        tape.put(
+            "x",
+            jumping.detach().clone(),
+            k,
+            source="torch.optim.RMSprop, after 4000 steps",
+        )
         for weight, optimizer in ((plain, slow), (jumping, jumper)):
             weight.grad = weight.detach().clone()
             optimizer.step()
 
+
 SURVIVORS = {
     "eq-cycle": {
-        r"x_k = -x_{k-1}, \quad \lvert x_{k - 1} \rvert = \frac{\eta}{2} - \varepsilon, \quad k = 1, \dots, K":
-            "in the cycle every point is as far from the minimum as the next",
+        r"x_k = -x_{k-1}, \quad \lvert x_{k - 1} \rvert = \frac{\eta}{2} - \varepsilon, \quad k = 1, \dots, N": "in the cycle every point is as far from the minimum as the next",
     },
 }
