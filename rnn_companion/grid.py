@@ -333,6 +333,36 @@ def _refuse_failures(failures: dict[W, BaseException]) -> None:
         ) from error
 
 
+def recorded(
+    path: str | Path, experiments: Iterable[Experiment], checksum: str
+) -> dict[Experiment, Record]:
+    """Look experiments up in a record file.
+
+    Parameters
+    ----------
+    path : str or Path
+        From `run_all`.
+    experiments : iterable of Experiment
+        What is wanted.
+    checksum : str
+        Of the data that it must have run on (`Prices.checksum`).
+
+    Returns
+    -------
+    dict of Experiment to Record
+        Those that ran with just these settings, on these data, by the code that is
+        installed now. All others are as if they were not there.
+
+    Raises
+    ------
+    RecordFileError
+        If the file is torn or foreign.
+    """
+    found = {record.key: record for record in RecordFile(path).read()}
+    keys = {e: record_key(asdict(e), checksum, code()) for e in experiments}
+    return {e: found[key] for e, key in keys.items() if key in found}
+
+
 def table(records: Iterable[Record]) -> pd.DataFrame:
     """Tabulate validation errors as the forecasting report did.
 

@@ -22,7 +22,15 @@ import torch
 
 from rnn_companion.cli import main
 from rnn_companion.experiment import DivergenceError, Experiment, run
-from rnn_companion.grid import GridError, cost, grid, run_all, study_table, table
+from rnn_companion.grid import (
+    GridError,
+    cost,
+    grid,
+    recorded,
+    run_all,
+    study_table,
+    table,
+)
 from rnn_companion.prices import Prices
 from rnn_companion.records import Record, RecordFile, RecordFileError
 
@@ -132,6 +140,22 @@ def test_what_is_in_the_file_is_not_run_again(
         monkeypatch.setattr(f"rnn_companion.{module}.code", lambda: "other code")
     run_all(small[:1], prices, out=out, workers=1)
     assert ran[3:] == small[:1]  # other code, another run
+
+
+def test_only_records_of_these_settings_data_and_code_are_found(
+    small: list[Experiment],
+    prices: Prices,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "records.jsonl"
+    first, second = run_all(small[:2], prices, out=out, workers=1, device="cpu")
+    wanted = [small[1], small[2]]
+    assert recorded(out, wanted, prices.checksum) == {small[1]: second}
+    assert recorded(out, small, "other data") == {}
+    assert list(recorded(out, small, prices.checksum).values()) == [first, second]
+    monkeypatch.setattr("rnn_companion.grid.code", lambda: "other code")
+    assert recorded(out, small, prices.checksum) == {}
 
 
 def test_a_file_that_holds_something_else_is_refused_before_anything_runs(

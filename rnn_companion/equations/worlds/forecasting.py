@@ -1,0 +1,60 @@
+"""The worlds of chapter 6: errors and their units, leaks, returns, a known optimum."""
+
+from fractions import Fraction
+from itertools import product
+
+import pandas as pd
+from torch.nn import functional as F
+
+from ..tape import Tape
+from . import world
+from .recurrence import MSE
+
+SIZES = [{"N": 6}, {"N": 5}, {"N": 8}]
+
+
+@world("forecasting", SIZES)
+def forecasting(tape: Tape) -> None:
+    """Draw closes in dollars, scaled, with a forecast, and their returns."""
+    N = tape.sizes["N"]
+    p = 100 + 10 * tape.normal(N + 1)
+    spread = tape.put(r"p_{\max}", p.max()) - tape.put(r"p_{\min}", p.min())
+    x = (p - p.min()) / spread
+    for n in range(1, N + 2):
+        tape.put("p", p[n - 1], n)
+        tape.put("x", x[n - 1], n)
+    guess = x[1:] + 0.1 * tape.normal(N)
+    naive = F.mse_loss(x[1:], x[:-1])
+    dollars = F.mse_loss(p.min() + spread * guess, p[1:])
+    tape.put(r"\mathrm{MSE}_{\mathrm{persistence}}", naive, source=MSE)
+    tape.put(r"\mathrm{MSE}", F.mse_loss(guess, x[1:]), source=MSE)
+    tape.put(r"\mathrm{MSE}_{\mathrm{dollars}}", dollars, source=MSE)
+    changes = pd.Series(p.numpy()).pct_change()
+    for n in range(2, N + 2):
+        change = tape.put("c", float(changes[n - 1]), n)
+        tape.put("r", change.log1p(), n, source="pandas.Series.pct_change")
+
+
+@world("leak", [{"m": 3}, {"m": 4}, {"m": 2}])
+def leak(tape: Tape) -> None:
+    """Deal each of the m other windows that hold a day to training, or not."""
+    m, a = tape.sizes["m"], Fraction(3 + tape.seed, 7)
+    caught = sum(
+        Fraction(
+            a ** sum(deal) * (1 - a) ** (m - sum(deal))  # of all deals, one by one
+        )
+        for deal in product((0, 1), repeat=m)
+        if any(deal)
+    )
+    tape.put("a", float(a))
+    tape.put(r"P_{\mathrm{leak}}", float(caught), source="all deals, in fractions")
+
+
+@world("autoregression", SIZES)
+def autoregression(tape: Tape) -> None:
+    """Score the best forecast of a series that keeps a part of its last value."""
+    keep = 0.3 + 0.2 * tape.seed % 0.6
+    variance = sum(keep ** (2 * k) for k in range(2000))  # of noise of variance 1
+    naive = (1 - keep) ** 2 * variance + 1
+    tape.put(r"\rho", keep)
+    tape.put(r"S_{\mathrm{best}}", 1 - 1 / naive, source="the sum over all past noise")
