@@ -404,9 +404,12 @@ def learning_rates(
         )
         for rate in gone:
             ax.annotate(" diverged", (rate, 0.6 * 0.7**n), fontsize=8.5, va="center")
+    by_side = ax.get_yaxis_transform()  # across the axes, up in errors
+    words: dict[str, Any] = {"fontsize": 9, "va": "bottom"}
     for n, (name, level) in enumerate(levels.items()):
         ax.axhline(level, color=INK, linestyle=(":", "--")[n % 2], lw=1)
-        ax.annotate(name, (1e-4, level), fontsize=9, va="bottom")
+        end, side = ((0, "left"), (1, "right"))[n % 2]
+        ax.annotate(name, (end, level), xycoords=by_side, ha=side, **words)
     ax.set(
         xscale="log",
         yscale="log",
@@ -526,7 +529,7 @@ def gates_on_prices(
         fig,
         alt=(
             f"{len(dates)} days of closes from {dates[0]:%Y-%m-%d}; below, a line for "
-            "every unit, nearly flat after the first days: how far its gates are open "
+            "every unit: how far its gates are open "
             f"(on average: {means}), and its cell state, which stays within "
             f"{float(C.min()):.2f} and {float(C.max()):.2f}."
         ),

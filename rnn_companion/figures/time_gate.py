@@ -154,7 +154,7 @@ def accuracy_curves(
         ax.plot(steps, mean.numpy(), marker=MARKERS[n], lw=2.2, label=name, **look)
         ends.append(f"{name} {float(mean[-1]):.2f}")
     ax.axhline(0.5, color=INK, linestyle=":", lw=1)
-    ax.annotate("guessing", (steps[0], 0.5), va="bottom", fontsize=9)
+    ax.annotate("guessing", (steps[-1], 0.49), ha="right", va="top", fontsize=9)
     ax.set(xlabel="training step", ylabel="accuracy", ylim=(0.4, 1.02))
     ax.legend(loc="upper left")
     return Picture(
