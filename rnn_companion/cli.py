@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnn_companion.homework.commands import add_homework
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
@@ -323,6 +325,7 @@ COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "table": add_table,
     "palindromes": add_palindromes,
     "text": add_text,
+    "homework": add_homework,
 }
 
 

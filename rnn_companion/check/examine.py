@@ -91,7 +91,7 @@ def difference(found: object, expected: object) -> str | None:
         return next((f"result {k}: {text}" for k, text in told if text), None)
     if found is None:
         return "returns nothing: is there a return?"
-    if isinstance(expected, Tensor) and not isinstance(found, Tensor):
+    if isinstance(expected, Tensor) and expected.ndim and not isinstance(found, Tensor):
         return f"returns a {type(found).__name__}, not a tensor"
     try:
         a = torch.as_tensor(found).detach().to(torch.float64)
