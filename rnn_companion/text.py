@@ -12,6 +12,7 @@ import math
 import os
 import pickle
 import re
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -365,7 +366,7 @@ def show(written: Iterator[tuple[str, float]], count: int, *, width: int = 76) -
         if os.environ.get("RNN_COMPANION_BOOK"):  # a page takes it in one piece
             kept.append(broken)
         else:
-            print(broken, end="", flush=True)
+            print(broken, end="", flush=sys.stdout.isatty())
     print("".join(kept))
 
 

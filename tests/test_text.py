@@ -542,3 +542,42 @@ def test_the_command_says_what_is_wrong(
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+# What the chapter rests on ------------------------------------------------------
+
+RECORDS = Path(__file__).parents[1] / "book" / "records"
+
+
+def recorded(name: str) -> TextRecord:
+    records = RecordFile(RECORDS / "text.jsonl", TextRecord).read()
+    return next(r for r in records if r.provenance.data == name)
+
+
+def test_the_recorded_model_is_the_records() -> None:
+    """Its loss by context, against the last mark's, on a Python of that edition."""
+    record, corpus = recorded("Python's help() topics"), load_corpus()
+    network = load_model(RECORDS / "text.pt")
+    _, held_out = corpus.split(record.settings["training"])
+    known = "".join(c for c in held_out if c in network.vocabulary)
+    losses = context_loss(network, known).mean(1).tolist()
+    same = record.provenance.checksum == corpus.checksum
+    assert losses == pytest.approx(
+        record.marks[-1].context_loss, abs=0.01 if same else 0.5
+    )
+
+
+def test_the_recorded_training_begins_as_it_would_now() -> None:
+    record, corpus = recorded("Python's help() topics"), load_corpus()
+    training = TextTraining(**{**record.settings, "steps": 10, "mark_every": 10})
+    _, now = train(training, corpus, device="cpu", progress=False)
+    same = record.provenance.checksum == corpus.checksum
+    assert now.training_loss == pytest.approx(
+        record.training_loss[:1], abs=0.01 if same else 0.5
+    )
+
+
+def test_nothing_of_the_private_book_is_in_its_record() -> None:
+    record = recorded("grimms_fairy_tales.txt")
+    assert {mark.written for mark in record.marks} == {None}
+    assert [mark.step for mark in record.marks] == list(range(0, 3201, 400))
