@@ -104,7 +104,7 @@ def gru_before(tape: Tape) -> None:
     ],
 )
 def counts(tape: Tape) -> None:
-    """Count the numbers that torch's networks hold, with one bias a gate and with two."""
+    """Count what torch's networks hold, with one bias a gate and with two."""
     d, h, q = (tape.sizes[k] for k in "dhq")
     kinds: dict[str, Callable[[int, int], nn.RNNBase]] = {
         "RNN": nn.RNN,
@@ -198,16 +198,21 @@ def loss(tape: Tape, states: list[Tensor]) -> None:
     tape.step("L", rule, states)
 
 
+DIAGONAL = "a diagonal matrix is its own transpose"
 SURVIVORS = {
     "eq-lstm-path": {
-        r"{\frac{\partial c_t}{\partial c_{t-1}}}^\top = \operatorname{diag}(f_t), \quad t = 1, \dots, T": "a diagonal matrix is its own transpose",
+        r"{\frac{\partial c_t}{\partial c_{t-1}}}^\top = \operatorname{diag}(f_t),"
+        r" \quad t = 1, \dots, T": DIAGONAL,
     },
     "eq-lstm-both": {
-        r"\frac{\mathrm{d} c_t}{\mathrm{d} c_{t-1}} = \operatorname{diag}(f_t) + \frac{\partial c_t}{\partial h_{t-1}}"
-        r" {\frac{\partial h_{t-1}}{\partial c_{t-1}}}^\top, \quad t = 2, \dots, T": "the Jacobian of an elementwise function is diagonal: its own transpose",
+        r"\frac{\mathrm{d} c_t}{\mathrm{d} c_{t-1}} = \operatorname{diag}(f_t) +"
+        r" \frac{\partial c_t}{\partial h_{t-1}}"
+        r" {\frac{\partial h_{t-1}}{\partial c_{t-1}}}^\top,"
+        r" \quad t = 2, \dots, T": DIAGONAL,
     },
     "eq-lstm-shown": {
-        r"{\frac{\partial h_t}{\partial c_t}}^\top = \operatorname{diag}(o_t \odot (1 - \tanh(c_t) \odot"
-        r" \tanh(c_t))), \quad t = 1, \dots, T": "a diagonal matrix is its own transpose",
+        r"{\frac{\partial h_t}{\partial c_t}}^\top ="
+        r" \operatorname{diag}(o_t \odot (1 - \tanh(c_t) \odot \tanh(c_t))),"
+        r" \quad t = 1, \dots, T": DIAGONAL,
     },
 }

@@ -16,7 +16,7 @@ def torch_steps(
     tape: Tape,
     kind: type[torch.optim.Optimizer],
     remembered: dict[str, str],
-    **options: Any,
+    **options: Any,  # noqa: ANN401 - whatever the optimizer takes
 ) -> list[Tensor]:
     """Let a torch optimizer take steps; name weights, gradients and its buffers."""
     start = tape.normal(tape.sizes["p"], 1)
@@ -77,7 +77,7 @@ def rmsprop(tape: Tape) -> None:
 
 @world("adam", sizes=SIZES, ranges=RANGES)
 def adam(tape: Tape) -> None:
-    """Take Adam's steps; the corrected means are also weighted means of the gradients."""
+    """Take Adam's steps; its repaired means are weighted means of the gradients."""
     setting(tape, eta=0.3, beta__1=0.6, beta__2=0.8)
     everywhere(tape, 0.05)
     buffers = {"m": "exp_avg", "v": "exp_avg_sq"}
@@ -121,8 +121,10 @@ def bowl(tape: Tape) -> None:
             optimizer.step()
 
 
+NEIGHBOURS = "in the cycle every point is as far from the minimum as the next"
 SURVIVORS = {
     "eq-cycle": {
-        r"x_k = -x_{k-1}, \quad \lvert x_{k - 1} \rvert = \frac{\eta}{2} - \varepsilon, \quad k = 1, \dots, N": "in the cycle every point is as far from the minimum as the next",
+        r"x_k = -x_{k-1}, \quad \lvert x_{k - 1} \rvert ="
+        r" \frac{\eta}{2} - \varepsilon, \quad k = 1, \dots, N": NEIGHBOURS,
     },
 }

@@ -40,7 +40,10 @@ def clock(tape: Tape) -> None:
     """Read a clock at random times, well away from its jumps and kinks."""
     tau, s, r_on, alpha = 3.7, 1.3, 0.45, 0.02
     setting = {r"\tau": tau, "s": s, "r_{\\mathrm{on}}": r_on}
-    leaves = {name: tape.leaf(name, torch.tensor(value, dtype=torch.float64)) for name, value in setting.items()}
+    leaves = {
+        name: tape.leaf(name, torch.tensor(value, dtype=torch.float64))
+        for name, value in setting.items()
+    }
     tape.put(r"\alpha", torch.tensor(alpha, dtype=torch.float64))
     kinds = ("rise", "fall", "shut")
     count = 0
@@ -53,8 +56,12 @@ def clock(tape: Tape) -> None:
         count += 1
         kind = kinds[int((phase > r_on / 2).item()) + int((phase > r_on).item())]
         t = tape.leaf("t", time, count)
-        phi = tape.step(r"\phi", lambda t, tau, s: (t - s) / tau - ((t - s) / tau).floor(),
-                        (t, leaves[r"\tau"], leaves["s"]), count)
+        phi = tape.step(
+            r"\phi",
+            lambda t, tau, s: (t - s) / tau - ((t - s) / tau).floor(),
+            (t, leaves[r"\tau"], leaves["s"]),
+            count,
+        )
         rule = {
             "rise": lambda phi, r: 2 * phi / r,
             "fall": lambda phi, r: 2 - 2 * phi / r,
@@ -63,7 +70,11 @@ def clock(tape: Tape) -> None:
         tape.step("k", rule, (phi, leaves["r_{\\mathrm{on}}"]), count)
 
 
-@world("phased", sizes=[{"d": 3, "h": 4, "T": 5}, {"d": 5, "h": 2, "T": 3}], ranges={"t": (1, "T")})
+@world(
+    "phased",
+    sizes=[{"d": 3, "h": 4, "T": 5}, {"d": 5, "h": 2, "T": 3}],
+    ranges={"t": (1, "T")},
+)
 def phased(tape: Tape) -> None:
     """Let torch's cell propose states, and mix them in unit by unit."""
     d, h, T = (tape.sizes[name] for name in "dhT")
@@ -72,15 +83,34 @@ def phased(tape: Tape) -> None:
     weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
     for weight in weights:
         weight.requires_grad_(False)
-    state, c = tape.leaf("h", tape.normal(h, 1), 0), tape.leaf("c", tape.normal(h, 1), 0)
+    state, c = (
+        tape.leaf("h", tape.normal(h, 1), 0),
+        tape.leaf("c", tape.normal(h, 1), 0),
+    )
     states = []
     for t in range(1, T + 1):
         x, h_prev, c_prev = tape.leaf("x", tape.normal(d, 1), t), state, c
-        k = tape.leaf("k", torch.rand(h, 1, generator=tape.generator, dtype=torch.float64), t)
-        proposed_h = tape.step(r"\tilde{h}", lambda x, s, c: cell(x.T, (s.T, c.T))[0].T, (x, h_prev, c_prev), t)
-        proposed_c = tape.step(r"\tilde{c}", lambda x, s, c: cell(x.T, (s.T, c.T))[1].T, (x, h_prev, c_prev), t)
-        state = tape.step("h", lambda k, new, old: torch.lerp(old, new, k), (k, proposed_h, h_prev), t)
-        c = tape.step("c", lambda k, new, old: torch.lerp(old, new, k), (k, proposed_c, c_prev), t)
+        k = tape.leaf(
+            "k", torch.rand(h, 1, generator=tape.generator, dtype=torch.float64), t
+        )
+        proposed_h = tape.step(
+            r"\tilde{h}",
+            lambda x, s, c: cell(x.T, (s.T, c.T))[0].T,
+            (x, h_prev, c_prev),
+            t,
+        )
+        proposed_c = tape.step(
+            r"\tilde{c}",
+            lambda x, s, c: cell(x.T, (s.T, c.T))[1].T,
+            (x, h_prev, c_prev),
+            t,
+        )
+        state = tape.step(
+            "h", lambda k, new, old: torch.lerp(old, new, k), (k, proposed_h, h_prev), t
+        )
+        c = tape.step(
+            "c", lambda k, new, old: torch.lerp(old, new, k), (k, proposed_c, c_prev), t
+        )
         tape.confirm(state, torch.lerp(h_prev, proposed_h, k), "torch.lerp")
         tape.confirm(c, torch.lerp(c_prev, proposed_c, k), "torch.lerp")
         states.append(state)
@@ -89,14 +119,16 @@ def phased(tape: Tape) -> None:
 
 @world("shut", sizes=[{"h": 4, "T": 6}, {"h": 2, "T": 4}], ranges={"t": (1, "T")})
 def shut(tape: Tape) -> None:
-    """Leave the gate closed, without leak, over random proposals that depend on the state."""
+    """Leave the gate closed, without leak, whatever the proposals are."""
     h, T = tape.sizes["h"], tape.sizes["T"]
     W = tape.normal(h, h)
     c = tape.leaf("c", tape.normal(h, 1), 0)
     zero = torch.zeros(h, 1, dtype=torch.float64)
     tape.put("I", torch.eye(h, dtype=torch.float64))
     for t in range(1, T + 1):
-        c = tape.step("c", lambda old: torch.lerp(old, torch.tanh(W @ old), zero), (c,), t)
+        c = tape.step(
+            "c", lambda old: torch.lerp(old, torch.tanh(W @ old), zero), (c,), t
+        )
 
 
 def exact(value: Fraction) -> Tensor:
@@ -106,13 +138,13 @@ def exact(value: Fraction) -> Tensor:
 
 SURVIVORS = {
     "eq-gate-path": {
-        r"{\frac{\partial c_t}{\partial c_{t-1}}}^\top = \operatorname{diag}(1 - k_t), \quad t = 1, \dots, T":
-            "a diagonal matrix is its own transpose",
+        r"{\frac{\partial c_t}{\partial c_{t-1}}}^\top = \operatorname{diag}(1 - k_t),"
+        r" \quad t = 1, \dots, T": "a diagonal matrix is its own transpose",
     },
     "eq-gate-closed": {
-        r"{\frac{\mathrm{d} c_t}{\mathrm{d} c_j}}^\top = I, \quad 0 \le j \le t \le T":
-            "the identity is its own transpose",
-        r"\frac{\mathrm{d} c_t}{\mathrm{d} c_j} = {I}^\top, \quad 0 \le j \le t \le T":
-            "the identity is its own transpose",
+        r"{\frac{\mathrm{d} c_t}{\mathrm{d} c_j}}^\top = I,"
+        r" \quad 0 \le j \le t \le T": "the identity is its own transpose",
+        r"\frac{\mathrm{d} c_t}{\mathrm{d} c_j} = {I}^\top,"
+        r" \quad 0 \le j \le t \le T": "the identity is its own transpose",
     },
 }
