@@ -58,7 +58,9 @@ def mark(
 def html(report: Report) -> str:
     """Write the mark: closed a sign, open the whole story."""
     name = f"Equation {escape(report.label)}: {NAMES[report.status]}"
-    rows = "".join(f"<dt>{k}</dt><dd>{escape(v)}</dd>" for k, v in story(report).items())
+    rows = "".join(
+        f"<dt>{k}</dt><dd>{escape(v)}</dd>" for k, v in story(report).items()
+    )
     return (
         f'<details class="equation-mark {report.status}">'
         f'<summary aria-label="{name}" title="{name}">{SIGNS[report.status]}</summary>'

@@ -16,7 +16,8 @@ What the page says:
 * A product of matrices keeps its order; ``\prod`` puts the highest index leftmost.
   ``^\top`` transposes, ``^2`` of a column is elementwise, of a square matrix not.
 * A range is stated in full (``t = 1, \dots, T``, ``0 \le k < t \le T``) and is tried
-  two indices wider on each side; unstated, it is the world's. ``\text{if}`` states a
+  two indices wider on each side; a claim that also holds beyond it is refused, unless
+  it is marked as ``part``. Unstated, the range is the world's. ``\text{if}`` states a
   condition, which must be met in one draw and needed in another.
 
 What the symbols are is said by a world, which `worlds` tells how to write. The

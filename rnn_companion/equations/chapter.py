@@ -3,7 +3,8 @@ r"""Find the displays of a chapter, and what its comments say about them.
 A display is ``$$ ... $$ (eq-name)``. Comments of the form
 ``<!-- eqcheck: world=bptt -->`` name the world for all that follows; the others
 are for the next display alone: ``prose`` (no label, nothing to check),
-``identity`` (true by algebra alone), ``rtol=1e-6``, ``skip="reason"``.
+``identity`` (true by algebra alone), ``part`` (true beyond the range it states),
+``rtol=1e-6``, ``skip="reason"``.
 """
 
 import re
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 
 from .latex import EquationError
 
-KNOWN = {"world", "prose", "identity", "rtol", "skip"}
+KNOWN = {"world", "prose", "identity", "part", "rtol", "skip"}
 LOOSEST = 1e-3
 #: Directives whose content is no Markdown.
 PASSIVE = {

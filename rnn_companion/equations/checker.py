@@ -234,6 +234,8 @@ class Trial:
                 self.at(at, here.within(**at), number)
         self.evidence.draws = max(self.evidence.draws, len(tapes))
         self.judge()
+        if self.claim.conditions and "part" not in self.equation.display.options:
+            self.refuse_narrow()
 
     def at(self, at: Mapping[str, int], here: Meaning, number: int) -> None:
         """Try the claim at one place."""
@@ -283,11 +285,11 @@ class Trial:
         if len(gap) > 1:
             spot = torch.unravel_index(torch.tensor(worst), shape)
             entry = f" in entry ({', '.join(str(int(i) + 1) for i in spot)})"
-        one, two = (v.tensor.expand(shape).reshape(-1)[worst] for v in (left, right))
-        wrong = f"{self.claim.relation} is false"
+        a, b = (v.tensor.expand(shape).reshape(-1)[worst] for v in (left, right))
+        one, two = f"{a:.6g}", f"{b:.6g}: {self.claim.relation} is false"
         return (
-            f"{where}draw {number}{entry}: `{here.write(self.claim.left)}` is {one:.6g} "
-            f"but `{here.write(self.claim.right)}` is {two:.6g}: {wrong}"
+            f"{where}draw {number}{entry}: `{here.write(self.claim.left)}` is {one} "
+            f"but `{here.write(self.claim.right)}` is {two}"
         )
 
     def judge(self) -> None:
@@ -313,6 +315,40 @@ class Trial:
             raise EquationError(
                 "is an equality wherever it was tried: write =", claim.right
             )
+
+    def refuse_narrow(self) -> None:
+        """Refuse a range beyond which the claim holds just as well."""
+        tapes = self.equation.world.draws
+        beyond = [b for b in map(self.just_beyond, tapes) if b is not None]
+        if all(beyond):
+            raise EquationError(
+                f"also holds at {written(beyond[0][0])}: state the whole range, "
+                "or mark it <!-- eqcheck: part -->",
+                self.claim.conditions[0],
+            )
+
+    def just_beyond(self, tape: Tape) -> list[dict[str, int]] | None:
+        """Find where a claim holds one step outside; None where it is not meant to."""
+        here = meaning(self.equation, tape, self.known)
+        inside = here.assignments(self.claim.free, self.claim.conditions)
+        if not any(
+            all(map(here.within(**at).holds, self.claim.given)) for at in inside
+        ):
+            return None
+        steps = [
+            {**at, name: at[name] + s} for at in inside for name in at for s in (-1, 1)
+        ]
+        return [
+            at for at in steps if at not in inside and self.extends(here.within(**at))
+        ]
+
+    def extends(self, here: Meaning) -> bool:
+        """Tell whether the claim holds at one place, without a record of it."""
+        try:
+            met = all(map(here.holds, self.claim.given))
+            return met and holds(self.claim, *sides(self.claim, here), self.rtol)
+        except EquationError:
+            return False
 
 
 def shape_like(left: Value, right: Value) -> tuple[int, ...]:

@@ -1,9 +1,9 @@
 r"""Change every equation in the ways authors get them wrong; each change must fail.
 
 A mutant is the display's own LaTeX with one thing changed, and goes through the
-whole checker. Not made are those that cannot be false: a narrower range, two
-factors exchanged of which one is a scalar. A mutant that holds all the same is
-a survivor; the world's module records why it is true.
+whole checker. Not made are those that cannot be false: two factors exchanged of
+which one is a scalar, the range of what holds beyond it. A mutant that passes all
+the same is a survivor; the world's module records why it is true.
 """
 
 from __future__ import annotations
@@ -29,7 +29,14 @@ FLIPPED = {
     r"\le": r"\ge", r"\leq": r"\ge", r"\ge": r"\le", r"\geq": r"\le",
     "<": ">", ">": "<", r"\lt": ">", r"\gt": "<", r"\ne": "=", r"\neq": "=",
 }  # fmt: skip
-WIDER = {"<": r"\le", r"\lt": r"\le", ">": r"\ge", r"\gt": r"\ge"}
+STRICTER = {
+    "<": r"\le ",
+    r"\le": "<",
+    r"\leq": "<",
+    ">": r"\ge ",
+    r"\ge": ">",
+    r"\geq": ">",
+}
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,8 @@ class Mutator:
                 assert isinstance(item, Tree)
                 inner = item.children[0] if item.data == "given" else item
                 if Row.is_condition(inner, self.equation.world):
-                    yield from self.of_condition(inner)
+                    part = "part" in self.equation.display.options
+                    yield from () if part else self.of_condition(inner)
                     continue
                 if item.data == "bare":
                     yield self.edit("bound", inner, f"{self.write(inner)} + 1")
@@ -344,29 +352,20 @@ class Mutator:
         yield self.edit("function", node, f"{{{self.write(node.children[-1])}}}")
 
     def of_condition(self, node: Node) -> Iterator[Edit]:
-        """Widen a range: a narrower one says less, but nothing false."""
-        if node.data in RANGES:
-            first, last = node.children[-2:]
-            if self.write(first) > self.write(last) and node.data == "series":
-                first, last = last, first
-            yield self.edit("bound", first, f"{self.write(first)} - 1")
-            yield self.edit("bound", last, f"{self.write(last)} + 1")
+        """Make a range narrower and wider."""
+        relations = [str(r.children[0]) for r in node.children if r.data == "relation"]
+        bounds = node.children[-2:] if node.data in RANGES else node.children[::2]
+        if node.data == "chain" and set(relations) <= {"=", r"\ne", r"\neq"}:
             return
-        if all(str(r.children[0]) == "=" for r in node.children[1::2]):
-            return
-        parts, falling = (
-            node.children,
-            any(
-                str(r.children[0]) in {">", r"\ge", r"\geq"}
-                for r in node.children[1::2]
-            ),
-        )
-        low, high = (parts[-1], parts[0]) if falling else (parts[0], parts[-1])
-        yield self.edit("bound", low, f"{self.write(low)} - 1")
-        yield self.edit("bound", high, f"{self.write(high)} + 1")
-        for relation in parts[1::2]:
-            if (sign := str(relation.children[0])) in WIDER:
-                yield self.edit("relation", relation, WIDER[sign])
+        for bound in (bounds[0], bounds[-1]):
+            for shift in ("+ 1", "- 1"):
+                yield self.edit("bound", bound, f"{self.write(bound)} {shift}")
+        for relation in node.children[1::2]:
+            if (
+                relation.data == "relation"
+                and (sign := self.write(relation)) in STRICTER
+            ):
+                yield self.edit("relation", relation, STRICTER[sign])
 
 
 def caught(chapter: Chapter, equation: Equation, latex: str) -> bool:

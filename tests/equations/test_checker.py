@@ -53,7 +53,7 @@ TRUE = {
     r"\operatorname{diag}(1 - \tanh(a_t)^2)",
     "a primed function": r"\tanh'(a_t) = 1 - \tanh^2(a_t)",
     "exponentials": r"\tanh(a_t) = \frac{e^{a_t} - e^{-a_t}}{e^{a_t} + e^{-a_t}}",
-    "a zero": r"\frac{\mathrm{d} h_t}{\mathrm{d} x_k} = 0, \quad 1 \le t < k \le T",
+    "a zero": r"\frac{\mathrm{d} h_t}{\mathrm{d} x_k} = 0, \quad 0 \le t < k \le T",
     "a row of indices": r"(\nabla_{W_{hh}} L)_{ij} = \sum_{t=1}^{T} (\nabla_{a_t} L)_i h_{t-1,j},"
     r" \quad i, j = 1, \dots, h",
     "an inequality between neighbours": r"\lVert h_t \rVert_\infty < 1",
@@ -162,6 +162,15 @@ def test_a_definition_stops_where_its_range_does() -> None:
     text = page(r"J_t := \frac{\partial h_t}{\partial h_{t-1}}, \quad t = 2, \dots, T")
     use = "$$\n\\frac{\\mathrm{d} h_t}{\\mathrm{d} h_{t-1}} = J_t\n$$ (eq-use)\n"
     assert "J is not defined at t=1" in check_text(text + use).reports[1].reason
+
+
+def test_a_range_is_the_whole_range() -> None:
+    report = check(r"h_t = \tanh(a_t), \quad t = 2, \dots, T")
+    assert "also holds at t=1: state the whole range" in report.reason
+    assert (
+        check(r"h_t = \tanh(a_t), \quad t = 2, \dots, T", options="part").status == "ok"
+    )
+    assert check(r"h_2 = \tanh(a_2)").status == "ok"
 
 
 STRUCTURE = {

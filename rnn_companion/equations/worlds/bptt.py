@@ -34,10 +34,6 @@ SURVIVORS = {
         r"\frac{\mathrm{d} h_0}{\mathrm{d} b_h} = 0": "b_h is a part of w",
         r"\frac{\mathrm{d} h_0}{\mathrm{d} b_q} = 0": "b_q does not reach h_0 either",
     },
-    "eq-bptt-product": {
-        r"\frac{\mathrm{d} h_t}{\mathrm{d} h_i} = \prod_{j=i+1}^{t} J_j, \quad "
-        r"0 \le i \le t \le T": "for i = t both sides are the identity"
-    },
     "eq-bptt-paths": {
         r"\frac{\mathrm{d} L}{\mathrm{d} w} = \frac{1}{T} \sum_{t=1 - 1}^{T} "
         r"\sum_{i=1}^{t} \frac{\partial \ell_t}{\partial o_t} W_{hq} \left( "

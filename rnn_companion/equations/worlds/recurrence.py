@@ -28,7 +28,6 @@ SURVIVORS = {
             "inputs do not depend on one another"
         ),
         rf"\frac{{\mathrm{{d}} a_t}}{{\mathrm{{d}} x_k}} = 0, {RANGE}": LATER,
-        rf"\frac{{\mathrm{{d}} h_t}}{{\mathrm{{d}} x_k}} = 0, {RANGE}": LATER,
         rf"\frac{{\mathrm{{d}} o_t}}{{\mathrm{{d}} o_k}} = 0, {RANGE}": LATER,
         rf"\frac{{\mathrm{{d}} o_t}}{{\mathrm{{d}} a_k}} = 0, {RANGE}": LATER,
         rf"\frac{{\mathrm{{d}} o_t}}{{\mathrm{{d}} h_k}} = 0, {RANGE}": LATER,
