@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from rnn_companion.configurations import Layout
 from rnn_companion.frames import Frames, Picture
@@ -164,8 +166,9 @@ def by_position(
             linewidth=1.4,
         )
     ax.axhline(1, color=INK, linewidth=1, linestyle="--")
-    ax.yaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_minor_formatter("{x:g}")
+    plain_ticks(
+        ax.yaxis, [r for line in errors.values() for rs in line.values() for r in rs]
+    )
     ax.set(xlabel=xlabel, xticks=sorted(_positions(errors)))
     ax.set_ylabel("error over persistence's")
     ax.legend()
@@ -181,6 +184,15 @@ def by_position(
         "over the seeds."
     )
     return Picture(fig, alt, caption)
+
+
+def plain_ticks(axis: Axis, values: Sequence[float]) -> None:
+    """Label a logarithmic axis with 1, 2, 5, 10, ... around some values and 1."""
+    low, high = min(*values, 1.0) / 2, 2 * max(*values, 1.0)
+    all_ticks = [m * 10.0**e for e in range(-6, 7) for m in (1, 2, 5)]
+    ticks = [tick for tick in all_ticks if low < tick < high]
+    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_minor_locator(NullLocator())
 
 
 def _positions(errors: Mapping[str, Mapping[int, Sequence[float]]]) -> set[int]:

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rnn_companion.experiment import Experiment
+from rnn_companion.figures.configurations import plain_ticks
 from rnn_companion.frames import Frames, Picture
 from rnn_companion.records import Record
 
@@ -15,7 +16,6 @@ from ._style import COLORS, INK, LINES, MARKERS, figure
 
 Cell = tuple[str, int, str, str]  # cell, length, configuration, optimizer
 SHORT = {"many-to-many-aligned": "many-to-many", "many-to-one": "many-to-one"}
-TICKS = [m * 10**e for e in range(-3, 5) for m in (1, 2, 5)]
 LOOK = {  # the same in every line plot of prices
     "truth": ("what happened", INK, "-"),
     "persistence": ("tomorrow = today", COLORS[2], ":"),
@@ -50,10 +50,7 @@ def ratios(rows: Mapping[str, Sequence[float]], caption: str) -> Picture:
         )
     ax.axvline(1, color=INK, linestyle="--", linewidth=1)
     ax.set_xscale("log")
-    ends = [1.0, *(value for values in rows.values() for value in values)]
-    ticks = [t for t in TICKS if min(ends) / 2 < t < 2 * max(ends)]
-    ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
-    ax.minorticks_off()
+    plain_ticks(ax.xaxis, [value for values in rows.values() for value in values])
     ax.set_yticks(range(len(rows)), list(rows))
     ax.set(ylim=(len(rows) - 0.5, -0.5))
     ax.set_xlabel("validation error over that of “tomorrow = today”")
