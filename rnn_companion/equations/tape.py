@@ -158,11 +158,7 @@ class Tape:
     def get(self, key: Key) -> Tensor:
         """Look a symbol up; what does not exist is an error that says what does."""
         if key not in self.values:
-            known = [sub + sup for name, sub, sup in self.values if name == key[0]]
-            spans = [f"{min(axis)} to {max(axis)}" for axis in zip(*known, strict=True)]
-            raise EquationError(
-                f"{shown(key)} does not exist: its indices run {', '.join(spans)}"
-            )
+            raise EquationError(self.no_such(key))
         if any(
             not torch.equal(self.values[key], o.values[key]) for _, o in self.outcomes
         ):
