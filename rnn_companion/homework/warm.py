@@ -35,6 +35,7 @@ TEXT = 20_000  # characters of output that a cell may show
 
 MODULES = [
     "matplotlib.pyplot",
+    "matplotlib_inline.backend_inline",
     "pandas",
     "rnn_companion.bptt",
     "rnn_companion.check",
@@ -69,6 +70,7 @@ class Kernel:
         HistoryManager.enabled = False  # type: ignore[assignment]  # a trait
         shell: Any = InteractiveShell.instance()
         shell._showtraceback = lambda *_: None
+        shell.enable_gui = lambda *_: None  # for %matplotlib inline
         self.shell = shell
         self.names: dict[str, Any] = self.shell.user_ns
         self.kept: dict[str, dict[str, Any]] = {}

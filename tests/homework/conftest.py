@@ -45,7 +45,7 @@ def filled(course: Course, chapter: str, answers: Mapping[str, str]) -> Notebook
         for cell in course.read_source(chapter).cells
         if cell.metadata.get("nbgrader", {}).get("solution")
     }
-    notebook = nbformat.read(course.release(chapter), as_version=4)
+    notebook: NotebookNode = nbformat.read(course.release(chapter), as_version=4)
     for cell in notebook.cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id")
         if name in reference:
