@@ -221,59 +221,71 @@ def cells(norms: Mapping[float, Mapping[str, Tensor]]) -> Picture:
 # Training
 
 
-@figure
-def prices(
-    total: Mapping[int, Tensor], parameters: Mapping[int, Mapping[str, float]]
-) -> Picture:
+def prices(norms: Mapping[int, Mapping[str, Tensor]]) -> Frames:
     """Show gradient norms while training on windows of several lengths.
 
     Parameters
     ----------
-    total : mapping of int to Tensor, `(steps,)`
-        For each length the norm of the whole gradient at each step.
-    parameters : mapping of int to mapping of str to float
-        For each length the norm at the first step, by parameter.
+    norms : mapping of int to mapping of str to Tensor, `(steps,)`
+        For each length and each parameter the norm of its gradient at each step.
 
     Returns
     -------
-    Picture
+    Frames
+        With the control `parameter`.
     """
-    import matplotlib.pyplot as plt
+    lengths = list(norms)
 
-    fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6), width_ratios=[3, 2])
-    for length, norms in total.items():
-        left.plot(range(1, len(norms) + 1), norms, linewidth=1.2, label=f"{length}")
-    left.set(yscale="log", xlabel="training step", ylabel="norm of the whole gradient")
-    left.legend(title="days in the window", fontsize=8.5, title_fontsize=8.5, ncols=2)
-    lengths = list(parameters)
-    for i, name in enumerate(parameters[lengths[0]]):
-        right.plot(
+    def draw(parameter: str) -> "Figure":
+        import matplotlib.pyplot as plt
+
+        fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6), width_ratios=[3, 2])
+        for length, by_name in norms.items():
+            curve = by_name[parameter]
+            left.plot(range(1, len(curve) + 1), curve, linewidth=1.2, label=f"{length}")
+        left.set(yscale="log", xlabel="training step", ylabel=f"norm for {parameter}")
+        left.legend(title="days in the window", fontsize=8.5, title_fontsize=9, ncols=2)
+        _first_steps(right, norms, parameter)
+        return fig
+
+    def alt(parameter: str) -> str:
+        first = ", ".join(
+            f"{float(norms[n][parameter][0]):.2f} with {n} days" for n in lengths
+        )
+        largest = max(float(norms[n][parameter].max()) for n in lengths)
+        return (
+            f"Left, the norm of the gradient for {parameter} at every training step; "
+            f"the largest of all is {largest:.2f}. Right, at the first step: {first}."
+        )
+
+    return Frames(
+        draw,
+        {"parameter": list(norms[lengths[0]])},
+        alt,
+        caption="A tanh network that learns Microsoft's prices. Left: the norm of the "
+        "gradient for the chosen parameter at every step. Right: at the first step, "
+        "against the length of the window, for all parameters; the chosen one is bold.",
+    )
+
+
+def _first_steps(
+    axes: "Axes", norms: Mapping[int, Mapping[str, Tensor]], chosen: str
+) -> None:
+    lengths = list(norms)
+    for i, name in enumerate(norms[lengths[0]]):
+        axes.plot(
             lengths,
-            [parameters[n][name] for n in lengths],
+            [float(norms[n][name][0]) for n in lengths],
             marker=MARKERS[i],
             markersize=5,
+            linewidth=3 if name == chosen else 1,
             label=name,
         )
-    right.set(
-        xscale="log", xlabel="days in the window", ylabel="norm at the first step"
-    )
-    right.set_xticks(lengths, [str(n) for n in lengths])
-    right.minorticks_off()
-    right.set_ylim(bottom=0)
-    right.legend(fontsize=8.5, ncols=2)
-    largest = max(float(norms.max()) for norms in total.values())
-    first, last = parameters[lengths[0]], parameters[lengths[-1]]
-    ends = f"From {lengths[0]} to {lengths[-1]} days: " + ", ".join(
-        f"{name} {first[name]:.2f} to {last[name]:.2f}" for name in first
-    )
-    return Picture(
-        fig,
-        alt="Left, the norm of the gradient at every step, for each length; the "
-        f"largest of all is {largest:.2g}. Right, norms at the first step. {ends}.",
-        caption="A tanh network that learns Microsoft's prices. Left: the norm of the "
-        "whole gradient at every step. Right: at the first step, for each parameter, "
-        "against the length of the window.",
-    )
+    axes.set(xscale="log", xlabel="days in the window", ylabel="norm at the first step")
+    axes.set_xticks(lengths, [str(n) for n in lengths])
+    axes.minorticks_off()
+    axes.set_ylim(bottom=0)
+    axes.legend(fontsize=8.5, ncols=2)
 
 
 @figure

@@ -70,14 +70,17 @@ def test_cells_are_drawn_by_their_medians() -> None:
     assert "at radius 1 tanh 5.0e-01; at radius 2 tanh 1.5e+00" in picture.alt
 
 
-def test_prices_show_every_length_and_every_parameter() -> None:
-    first = {"W_hh": 0.2, "b_q": 1.0}
-    picture = figures.prices({3: NORMS, 7: 2 * NORMS}, {3: first, 7: first})
+@pytest.mark.parametrize(("chosen", "scale"), [("W_hh", 1.0), ("b_q", 4.0)])
+def test_prices_show_the_chosen_parameter(chosen: str, scale: float) -> None:
+    by_name = {"W_hh": NORMS, "b_q": 4 * NORMS}
+    frames = figures.prices({3: by_name, 7: {k: v / 2 for k, v in by_name.items()}})
+    picture = frames.picture(parameter=chosen)
     left, right = picture.figure.axes
-    assert [line.get_label() for line in left.lines] == ["3", "7"]
-    assert [line.get_label() for line in right.lines] == ["W_hh", "b_q"]
-    assert "largest of all is 2." in picture.alt
-    assert "W_hh 0.20 to 0.20" in picture.alt
+    assert heights(left.lines[0]) == [scale, 0.5 * scale, 0.25 * scale]
+    bold = [line.get_label() for line in right.lines if line.get_linewidth() > 2]
+    assert bold == [chosen]
+    assert heights(right.lines[1]) == [4.0, 2.0]
+    assert f"{scale:.2f} with 3 days, {scale / 2:.2f} with 7 days" in picture.alt
 
 
 def test_reaches_are_drawn_before_and_after() -> None:
