@@ -108,7 +108,8 @@ def assigned(records: Sequence[TrialRecord]) -> Picture:
         axes[1, column].set(xlabel="training step", xscale="log")
     axes[0, 0].set(ylabel="accuracy in training", ylim=(-0.03, 1.03))
     axes[1, 0].set(ylabel="loss in training (nats)", ylim=(0, None))
-    axes[1, 0].legend(loc="lower left")
+    names, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(names, labels, loc="outside lower center", ncols=len(lengths))
     return Picture(
         fig,
         alt="Four panels of training curves with the assignment's settings. "
