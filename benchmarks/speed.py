@@ -35,7 +35,7 @@ def main() -> None:
         f"matmul is {'exact and used' if _medium_is_exact() else 'not exact here'}"
     )
     if settings.grid:
-        compare_grids(prices, settings.workers)
+        compare_grids(prices, settings)
     elif settings.memory:
         run(Experiment(cell="lstm", length=100, epochs=1), prices, progress=False)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -102,12 +102,14 @@ def matmul_roof(clock: Callable[[], float]) -> float:
     return 2 * 1536**3 / min(times) / 1e9
 
 
-def compare_grids(prices: Prices, workers: int | None) -> None:
-    """Time the study's 32 runs: the plain loop one by one, ours side by side."""
-    adam = grid(epochs=1, optimizers=("adam",))
-    experiments = sorted(adam + grid(epochs=10, optimizers=("sgd",)), key=cost)[::-1]
+def compare_grids(prices: Prices, settings: argparse.Namespace) -> None:
+    """Time the study's runs: the plain loop one by one, ours side by side."""
+    some = {"cells": settings.cells, "lengths": settings.lengths}
+    adam = grid(epochs=1, optimizers=("adam",), **some)
+    sgd = grid(epochs=10, optimizers=("sgd",), **some)
+    experiments = sorted(adam + sgd, key=cost, reverse=True)
     started = time.perf_counter()
-    records = run_all(experiments, prices, workers=workers, forecasts="none")
+    records = run_all(experiments, prices, workers=settings.workers, forecasts="none")
     ours_took = time.perf_counter() - started
     started = time.perf_counter()
     for experiment, record in zip(experiments, records, strict=True):

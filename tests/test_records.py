@@ -49,7 +49,7 @@ def make(seed: int = 0, size: int = 0) -> Record:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> RecordFile:
+def file(tmp_path: Path) -> RecordFile[Record]:
     return RecordFile(tmp_path / "deep" / "records.jsonl")
 
 
@@ -60,7 +60,7 @@ def processes() -> ForkServerContext:
     return context
 
 
-def test_what_is_added_is_read_back_in_order(file: RecordFile) -> None:
+def test_what_is_added_is_read_back_in_order(file: RecordFile[Record]) -> None:
     assert file.read() == []
     for seed in range(3):
         file.append(make(seed, 4))
@@ -82,7 +82,7 @@ def test_what_is_added_is_read_back_in_order(file: RecordFile) -> None:
 )
 @pytest.mark.parametrize("use", ["read", "append"])
 def test_a_damaged_file_is_refused_by_line_and_left_alone(
-    file: RecordFile, damage: Callable[[str], str], line: int, use: str
+    file: RecordFile[Record], damage: Callable[[str], str], line: int, use: str
 ) -> None:
     for seed in range(3):
         file.append(make(seed))
@@ -95,7 +95,9 @@ def test_a_damaged_file_is_refused_by_line_and_left_alone(
     assert file.path.read_text() == text
 
 
-def test_a_line_torn_after_it_was_trusted_is_refused_too(file: RecordFile) -> None:
+def test_a_line_torn_after_it_was_trusted_is_refused_too(
+    file: RecordFile[Record],
+) -> None:
     file.append(make())
     with file.path.open("a") as torn:
         torn.write("half")
@@ -105,7 +107,7 @@ def test_a_line_torn_after_it_was_trusted_is_refused_too(file: RecordFile) -> No
 
 @pytest.mark.parametrize("written", [0, 1, 100])
 def test_a_full_disk_leaves_the_file_as_it_was(
-    file: RecordFile, monkeypatch: pytest.MonkeyPatch, written: int
+    file: RecordFile[Record], monkeypatch: pytest.MonkeyPatch, written: int
 ) -> None:
     file.append(make(0))
     before = file.path.read_bytes()
@@ -130,7 +132,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(
 
 
 def test_two_processes_adding_at_once_lose_nothing(
-    file: RecordFile, processes: ForkServerContext
+    file: RecordFile[Record], processes: ForkServerContext
 ) -> None:
     crowd = [
         processes.Process(
@@ -147,7 +149,7 @@ def test_two_processes_adding_at_once_lose_nothing(
 
 
 def test_twenty_kills_while_adding_tear_nothing(
-    file: RecordFile, processes: ForkServerContext
+    file: RecordFile[Record], processes: ForkServerContext
 ) -> None:
     """Each record is 2 MB, so that a kill often falls into a write."""
     draw, big = random.Random(0), make(0, 30_000)
@@ -168,7 +170,7 @@ def test_twenty_kills_while_adding_tear_nothing(
     assert all(record == big for record in file.read())
 
 
-def test_half_a_line_of_a_killed_writer_is_taken_back(file: RecordFile) -> None:
+def test_half_a_line_of_a_killed_writer_is_taken_back(file: RecordFile[Record]) -> None:
     file.append(make(0))
     before = file.path.read_bytes()
     undo = file.path.with_name("records.jsonl.undo")
@@ -179,7 +181,7 @@ def test_half_a_line_of_a_killed_writer_is_taken_back(file: RecordFile) -> None:
     assert not undo.exists()
 
 
-def test_a_whole_line_of_a_killed_writer_is_kept(file: RecordFile) -> None:
+def test_a_whole_line_of_a_killed_writer_is_kept(file: RecordFile[Record]) -> None:
     file.append(make(0))
     length = file.path.stat().st_size
     file.append(make(1))
@@ -189,7 +191,7 @@ def test_a_whole_line_of_a_killed_writer_is_kept(file: RecordFile) -> None:
     assert file.read() == [make(0), make(1), make(2)]
 
 
-def test_reading_leaves_no_trace(file: RecordFile) -> None:
+def test_reading_leaves_no_trace(file: RecordFile[Record]) -> None:
     file.append(make())
     for other in file.path.parent.glob("*.lock"):
         other.unlink()
