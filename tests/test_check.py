@@ -1,19 +1,32 @@
 """The public checks: what is right passes, and each mistake is called by its name."""
 
 import math
+import statistics
 from collections.abc import Callable
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from rnn_companion import bptt, cells, check
 from rnn_companion.check import bptt as of_bptt
-from rnn_companion.check import recurrence as of_recurrence
 
-MODULES = (of_recurrence, of_bptt)
+NAMES = (
+    "recurrence",
+    "bptt",
+    "gradients",
+    "lstm",
+    "configurations",
+    "forecasting",
+    "memory",
+    "time_gate",
+    "text",
+)
+MODULES = [import_module(f"rnn_companion.check.{name}") for name in NAMES]
 
 
 def catalogue() -> list[tuple[str, str, Callable[..., Any]]]:
@@ -106,6 +119,157 @@ def skill_in_words(forecast: Tensor, closes: Tensor) -> float:
     return 1 - ours / math.fsum((today - after) ** 2 for _, today, after in days)
 
 
+def state_jacobian(h_t: Tensor, W_hh: Tensor) -> Tensor:
+    """Differentiate one step at its state, by autograd."""
+    a = torch.atanh(h_t)
+    jacobian: Tensor = torch.func.jacrev(lambda past: torch.tanh(a + W_hh @ past))(
+        torch.zeros_like(h_t)
+    )
+    return jacobian
+
+
+def penalty_by_autograd(g: Tensor, H: Tensor, W_hh: Tensor) -> float:
+    ratios = [
+        (row @ state_jacobian(h, W_hh)).norm() / row.norm()
+        for row, h in zip(g[1:], H[1:], strict=True)
+    ]
+    return math.fsum((float(ratio) - 1) ** 2 for ratio in ratios)
+
+
+def reach_by_autograd(W_hh: Tensor, H: Tensor) -> float:
+    product = torch.linalg.multi_dot(
+        [torch.eye(len(W_hh)).double()]
+        + [state_jacobian(h, W_hh) for h in H[1:].flip(0)]
+        + [torch.eye(len(W_hh)).double()]
+    )
+    return float(torch.linalg.svdvals(product)[0])
+
+
+def days_one_by_one(norms: Tensor, share: float) -> int:
+    values = norms.tolist()
+    enough = (k for k in range(1, 99) if sum(values[:k]) >= share * sum(values))
+    return next(enough)
+
+
+def torch_lstm_step(
+    X: Tensor, H: Tensor, C: Tensor, W: Tensor, U: Tensor, b: Tensor
+) -> tuple[Tensor, Tensor]:
+    cell = nn.LSTMCell(X.shape[1], H.shape[1], dtype=X.dtype)
+    values = (W, U, b, torch.zeros_like(b))
+    for parameter, value in zip(cell.parameters(), values, strict=True):
+        parameter.data = value
+    found: tuple[Tensor, Tensor] = cell(X, (H, C))
+    return found[0].detach(), found[1].detach()
+
+
+def cells_by_autograd(dH: Tensor, F: Tensor, O: Tensor, C: Tensor) -> Tensor:
+    """Push at each cell state; dH holds totals, so the states pass on nothing else."""
+    pushes = torch.zeros_like(C, requires_grad=True)
+    written = torch.cat([C[:1], C[1:] - F[1:] * C[:-1]])
+    state, loss = torch.zeros_like(C[0]), torch.zeros((), dtype=C.dtype)
+    for f, w, push, o, g in zip(F, written, pushes, O, dH, strict=True):
+        state = f * state + w + push
+        loss = loss + (g * o * torch.tanh(state)).sum()
+    return torch.autograd.grad(loss, pushes)[0]
+
+
+def size_by_counting(d: int, h: int) -> int:
+    def count(module: nn.Module) -> int:
+        return sum(p.numel() for p in module.parameters())
+
+    with torch.device("meta"):
+        most, units = count(nn.LSTM(d, h)), h
+        while count(nn.RNN(d, units + 1)) <= most:
+            units += 1
+    return units
+
+
+def masked_by_selecting(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    return nn.functional.mse_loss(outputs[mask > 0], targets[mask > 0])
+
+
+def windows_one_by_one(closes: Tensor, T: int) -> tuple[Tensor, Tensor]:
+    starts = range(len(closes) - T)
+    x = torch.stack([closes[k : k + T] for k in starts], dim=1)
+    y = torch.stack([closes[k + 1 : k + T + 1] for k in starts], dim=1)
+    return x, y
+
+
+def errors_one_by_one(outputs: Tensor, targets: Tensor) -> Tensor:
+    pairs = zip(outputs, targets, strict=True)
+    return torch.stack([nn.functional.mse_loss(o, y) for o, y in pairs])
+
+
+def constant_by_adding(training: Tensor, validation: Tensor) -> tuple[float, float]:
+    values = training.tolist()
+    constant = math.fsum(values) / len(values)
+    held = [(v - constant) ** 2 for v in validation.tolist()]
+    return constant, math.fsum(held) / len(held)
+
+
+def standardized_by_statistics(closes: Tensor, training: int) -> Tensor:
+    known = closes[:training].tolist()
+    mean, deviation = statistics.fmean(known), statistics.pstdev(known)
+    return torch.tensor(
+        [(p - mean) / deviation for p in closes.tolist()], dtype=closes.dtype
+    )
+
+
+def hits_one_by_one(forecast: Tensor, closes: Tensor) -> float:
+    p, f = closes.tolist(), forecast.tolist()
+    up = [(f[k] > p[k] and p[k + 1] > p[k]) for k in range(len(f))]
+    down = [(f[k] < p[k] and p[k + 1] < p[k]) for k in range(len(f))]
+    return float(sum(up) + sum(down)) / len(f)
+
+
+def palindromes_in_words(half: Tensor) -> tuple[Tensor, Tensor]:
+    words = [row + row[::-1] for row in half.tolist()]
+    read = torch.tensor([word[:-1] for word in words])
+    return read.T, torch.tensor([word[-1] for word in words])
+
+
+def biases_in_words(
+    bias_ih: Tensor, bias_hh: Tensor, value: float
+) -> tuple[Tensor, Tensor]:
+    i, f, g, o = (bias_ih + bias_hh).chunk(4)
+    return torch.cat([i, torch.full_like(f, value), g, o]), torch.zeros_like(bias_hh)
+
+
+def gate_by_cases(t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor) -> Tensor:
+    phi = phase_by_steps(t, tau, s)
+    roof = torch.minimum(2 * phi / r_on, 2 - 2 * phi / r_on)
+    return roof.relu()
+
+
+def phase_by_steps(t: Tensor, tau: Tensor, s: Tensor) -> Tensor:
+    """Turn the clock on or back, a period at a time."""
+    left = (t - s) / tau
+    while ((left < 0) | (left >= 1)).any():
+        left = left + (left < 0).double() - (left >= 1).double()
+    return left
+
+
+def open_one_by_one(days: int, tau: float, s: float, r_on: float) -> float:
+    phases = [math.fmod(day - s + 100 * tau, tau) / tau for day in range(1, days + 1)]
+    return sum(1e-9 < p < r_on - 1e-9 for p in phases) / days
+
+
+def best_by_sorting(o: Tensor, k: int) -> Tensor:
+    best = sorted(range(len(o)), key=lambda n: -o[n].item())[:k]
+    weights = [math.exp(v) if n in best else 0.0 for n, v in enumerate(o.tolist())]
+    return torch.tensor(weights, dtype=o.dtype) / math.fsum(weights)
+
+
+def powers(o: Tensor, temperature: float) -> Tensor:
+    p = o.softmax(0) ** (1 / temperature)
+    return p / p.sum()
+
+
+def letters_by_numpy(returns: Tensor, training: int) -> Tensor:
+    bounds = np.quantile(returns[:training].numpy(), [0.2, 0.4, 0.6, 0.8])
+    return torch.as_tensor(np.searchsorted(bounds, returns.numpy()))
+
+
 RIGHT = {
     "rnn": torch_rnn,
     "rnn_step": torch_step,
@@ -113,6 +277,27 @@ RIGHT = {
     "head_gradients": by_autograd,
     "deltas": deltas_by_autograd,
     "gradient_by_lag": lags_by_autograd,
+    "soft_constraint": penalty_by_autograd,
+    "reach": reach_by_autograd,
+    "days_back": days_one_by_one,
+    "lstm_step": torch_lstm_step,
+    "cell_gradients": cells_by_autograd,
+    "rnn_size": size_by_counting,
+    "masked_loss": masked_by_selecting,
+    "aligned_windows": windows_one_by_one,
+    "error_by_position": errors_one_by_one,
+    "best_constant": constant_by_adding,
+    "standardize": standardized_by_statistics,
+    "hit_rate": hits_one_by_one,
+    "palindrome_task": palindromes_in_words,
+    "forget_bias": biases_in_words,
+    "half_life": lambda f: 1 / -math.log2(f),
+    "time_gate": gate_by_cases,
+    "phase": phase_by_steps,
+    "share_open": open_one_by_one,
+    "top_k": best_by_sorting,
+    "with_temperature": powers,
+    "letters": letters_by_numpy,
 }
 
 

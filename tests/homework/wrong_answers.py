@@ -2,17 +2,31 @@
 
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parents[2]
 
 
 def chapters() -> list[str]:
-    """List the chapters with exercises that are graded."""
-    found = sorted((ROOT / "book").glob("[0-9]*.md"))
-    return [p.stem for p in found if ":nbgrader:" in p.read_text(encoding="utf-8")]
+    """List the book's chapters."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    numbered = (part for part in toc["parts"] if part.get("numbered"))
+    return [Path(entry["file"]).name for part in numbered for entry in part["chapters"]]
 
 
-# By chapter, then the answer's grade_id: pairs of an answer and what it is told.
-WRONG: dict[str, dict[str, list[tuple[str, str]]]] = {
+def written(wrong: tuple[str, ...], reference: str) -> tuple[str, str]:
+    """Return a wrong answer, and what it must be told."""
+    *change, said = wrong
+    if len(change) == 1:
+        return change[0].strip(), said
+    old, new = change
+    assert old in reference, old
+    return reference.replace(old, new), said
+
+
+# By chapter, then the answer's grade_id: an answer and what it is told, or what is
+# wrong in place of what in the reference solution, and what that is told.
+WRONG: dict[str, dict[str, list[tuple[str, ...]]]] = {
     "1-recurrence": {
         "rnn": [
             (
@@ -215,6 +229,164 @@ def gradient_by_lag(G, H, W_hh):
 """,
                 "sorted by the use i",
             ),
+        ],
+    },
+    "3-gradients": {
+        "soft-constraint": [
+            ("H[1:] ** 2", "H[:-1] ** 2", "the slope belongs to the wrong step"),
+            ("** 2).sum()", "** 2).mean()", "a sum over the steps, not their mean"),
+            ("@ W_hh  #", "@ W_hh.T  #", "W_hh is transposed"),
+            (" * (1 - H[1:] ** 2)", "", "the Jacobian lacks the factor 1 - h^2"),
+        ],
+        "reach": [
+            ("H[1:]", "H[:-1]", "the slopes are those of h_0 to h_{T-1}"),
+            ("in H[1:]", "in H", "h_0 is no step's result"),
+            (
+                "torch.diag(1 - h_t**2) @ W_hh @ product",
+                "product @ torch.diag(1 - h_t**2) @ W_hh",
+                "the Jacobians are in the wrong order",
+            ),
+            ("matrix_norm(product, 2)", "matrix_norm(product)", "the Frobenius norm"),
+        ],
+        "days-back": [
+            (" + 1", "", "it is one too few"),
+            (".cumsum(0)", ".flip(0).cumsum(0)", "counted from the far end"),
+            ("norms.cumsum(0)", "norms.sort(descending=True)[0].cumsum(0)", "sorted"),
+        ],
+    },
+    "4-lstm": {
+        "lstm-step": [
+            ("i, f, g, o =", "i, f, o, g =", "the gates are in the wrong order"),
+            ("torch.tanh(C_t), C_t", "C_t, C_t", "H_t lacks the tanh"),
+            ("torch.tanh(g)", "torch.sigmoid(g)", "the candidate g takes tanh"),
+            ("torch.sigmoid(f) * C", "C", "the forget gate is missing"),
+        ],
+        "cell-gradients": [
+            ("own[t] + found[0] * F[t + 1]", "own[t]", "the path from C_{t+1} to C_t"),
+            ("F[t + 1]", "F[t]", "the forget gate belongs to the wrong step"),
+            ("dH * O *", "dH *", "the output gate is missing"),
+        ],
+        "rnn-size": [
+            ("+ 1 + 2)", "+ 1 + 1)", "the RNN has one here"),
+            ("return units", "return units + 1", "the smallest that costs more"),
+            ("return units", "return 4 * h", "sixteen times the recurrent weights"),
+        ],
+    },
+    "5-configurations": {
+        "masked-loss": [
+            ("/ mask.sum()", "/ len(mask)", "divided by all T steps"),
+            ("(mask * per_step).sum() / mask.sum()", "per_step.mean()", "not used"),
+            (".mean((1, 2))", ".sum((1, 2))", "samples and outputs are added up"),
+        ],
+        "aligned-windows": [
+            ("[:, 1:]", "[:, :-1]", "asked for what it has just read"),
+            (
+                "windows[:, :-1], windows[:, 1:]",
+                "windows[:, 1:], windows[:, :-1]",
+                "the network forecasts the past",
+            ),
+            (
+                "windows[:, :-1], windows[:, 1:]",
+                "windows[:, :-1].T, windows[:, 1:].T",
+                "time goes first",
+            ),
+        ],
+        "error-by-position": [
+            (".mean((1, 2))", ".mean()", "keep the steps apart"),
+            (".mean((1, 2))", ".mean((0, 2))", "the mean runs over the steps"),
+            (
+                "((outputs - targets) ** 2).mean((1, 2))",
+                "(outputs - targets).mean((1, 2)) ** 2",
+                "errors of both signs cancel",
+            ),
+        ],
+    },
+    "6-forecasting": {
+        "best-constant": [
+            (
+                "= training.mean()",
+                "= validation.mean()",
+                "knows the validation targets",
+            ),
+            (
+                "training.mean()",
+                "training.median()",
+                "for the squared one take the mean",
+            ),
+            ("(validation - ", "(training - ", "the error is that of training"),
+        ],
+        "standardize": [
+            ("closes[:training]", "closes", "the scaler has seen the validation days"),
+            ("correction=0", "correction=1", "divides by n - 1 here"),
+            (".std(correction=0)", ".var(correction=0)", "divided by the variance"),
+        ],
+        "hit-rate": [
+            ("> 0)", ">= 0)", "a day that does not move counts as right"),
+            (".mean()", ".sum()", "a number of days, not a share"),
+            ("> 0)", "<= 0)", "the share of wrong directions"),
+        ],
+    },
+    "7-memory": {
+        "palindrome-task": [
+            ("half.flip(1)]", "half]", "the second half must run backwards"),
+            ("whole[:, :-1].T", "whole.T", "the last digit is read as well"),
+            ("whole[:, :-1].T", "whole[:, :-1]", "time goes first"),
+        ],
+        "forget-bias": [
+            ("bias_hh[h : 2 * h] = 0", "bias_hh[h : 2 * h] = value", "twice the value"),
+            ("bias_hh[h : 2 * h] = 0", "pass", "the random start of bias_hh"),
+            ("[h : 2 * h]", "[:h]", "this is the input gate"),
+        ],
+        "half-life": [
+            ("math.log(0.5) /", "-1 /", "the time until 1/e is left"),
+            ("math.log(0.5) /", "math.log(2) /", "the sign is turned round"),
+            ("math.log(0.5) / math.log(f)", "1 / (1 - f)", "this is the mean life"),
+        ],
+    },
+    "8-time-gate": {
+        "time-gate": [
+            ("torch.remainder(t - s, tau)", "(t - s)", "never comes round again"),
+            (".clamp(min=0)", "", "a closed gate goes below zero"),
+            (" / tau", "", "the phase is not divided by the period"),
+        ],
+        "phase": [
+            ("remainder", "fmod", "fmod keeps the sign"),
+            ("remainder(t - s, tau)", "fmod((t - s).abs(), tau)", "runs backwards"),
+            (" / tau", "", "it is not divided by the period"),
+        ],
+        "share-open": [
+            ("arange(1, days + 1,", "arange(0, days,", "the days run from 0 here"),
+            (".mean()", ".sum()", "a number of days, not a share"),
+            (
+                "(cells.time_gate(t, *clock) > 1e-9)",
+                "cells.time_gate(t, *clock)",
+                "in the mean",
+            ),
+        ],
+    },
+    "9-text": {
+        "top-k": [
+            (
+                "o.masked_fill(o < least, -torch.inf).softmax(0)",
+                "o.softmax(0) * (o >= least)",
+                "do not add up to 1",
+            ),
+            ("-torch.inf", "0.0", "a score of zero is not a probability of zero"),
+            ("o.topk(k)", "o.topk(min(k + 1, len(o)))", "one too many is kept"),
+        ],
+        "with-temperature": [
+            ("(o / temperature).softmax(0)", "o.softmax(0)", "the knob does nothing"),
+            ("(o / temperature)", "(o * temperature)", "turned the wrong way"),
+            (
+                "(o / temperature).softmax(0)",
+                "o.softmax(0) / temperature",
+                "add up to 1",
+            ),
+        ],
+        "letters": [
+            ("returns[:training]", "returns", "the bounds know the days to come"),
+            (".sum(1)", ".sum(1) + 1", "the classes run from 1 to 5"),
+            ("[0.2, 0.4, 0.6, 0.8]", "[0.25, 0.5, 0.75]", "there are quarters here"),
         ],
     },
 }
