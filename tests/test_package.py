@@ -12,6 +12,11 @@ PURE = """
 import importlib, os, pkgutil, random, sys, warnings
 import matplotlib, numpy, torch
 
+def import_everything():
+    package = importlib.import_module("rnn_companion")
+    for module in pkgutil.walk_packages(package.__path__, "rnn_companion."):
+        importlib.import_module(module.name)
+
 def state():
     return {
         "warning filters": list(warnings.filters),
@@ -26,15 +31,18 @@ def state():
         "environment": dict(os.environ),
     }
 
-import bokeh_sampledata, ipywidgets, lark, lazy_loader, pandas, sympy, tqdm
-import matplotlib.pyplot
+# Once for the libraries, whose own doings are not ours; then, from another state,
+# for the package alone.
+import_everything()
+for name in [name for name in sys.modules if name.split(".")[0] == "rnn_companion"]:
+    del sys.modules[name]
+torch.manual_seed(271828), random.seed(271828), numpy.random.seed(271828)
+warnings.resetwarnings()
+matplotlib.rcdefaults()
 before = state()
-import rnn_companion
-for module in pkgutil.walk_packages(rnn_companion.__path__, "rnn_companion."):
-    importlib.import_module(module.name)
+import_everything()
 after = state()
-changed = [name for name in before if before[name] != after[name]]
-print(*changed, sep=", ")
+print(*[name for name in before if before[name] != after[name]], sep=", ")
 """
 
 SECONDS = """

@@ -46,10 +46,10 @@ _MATH = re.compile(r"^(\s*)\$\$(.*)$")
 _MATH_END = re.compile(r"^(.*)\$\$\s*(?:\(([\w:.-]+)\))?\s*$")
 _TARGET = re.compile(r"^\([\w:.-]+\)=\s*$")
 _OPTION = re.compile(r"^\s*:([\w-]+):\s*(.*)$")
-_COMMENT = re.compile(r"<!--.*?-->[ \t]*\n?", re.DOTALL)
 _TITLED = re.compile(r"^(.*?)\s*<([^<>]+)>$", re.DOTALL)
 _INLINE = re.compile(
     r"(?P<role>\{[\w:.-]+\})?(?P<ticks>`+)(?P<code>.+?)(?P=ticks)"
+    r"|(?P<comment><!--.*?-->[ \t]*\n?)"
     r"|(?<!!)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)"
     r"|<(?:project:)?#(?P<auto>[\w:.-]+)>",
     re.DOTALL,
@@ -239,13 +239,15 @@ class _Page:
         return _indented("\n\n".join(parts), "> ")
 
     def _inline(self, text: str) -> str:
-        return _INLINE.sub(self._span, _COMMENT.sub("", text))
+        return _INLINE.sub(self._span, text)
 
     def _span(self, found: re.Match[str]) -> str:
         if found["role"]:
             return self._role(found["role"].strip("{}"), found["code"])
         if found["ticks"]:
             return found[0]
+        if found["comment"]:
+            return ""
         if found["auto"]:
             return self._title(found["auto"])
         if "://" in found["target"] or found["target"].startswith("mailto:"):

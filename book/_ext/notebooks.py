@@ -127,7 +127,7 @@ def wheel() -> tuple[str, bytes]:
         if path.is_file() and path.suffix != ".pyc"
     }
     texts = {
-        "METADATA": about.read_text("METADATA") or "",
+        "METADATA": about.read_text("METADATA") or about.read_text("PKG-INFO") or "",
         "entry_points.txt": about.read_text("entry_points.txt") or "",
         "WHEEL": _WHEEL,
     }

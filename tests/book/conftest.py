@@ -44,13 +44,23 @@ def toc_pages() -> list[str]:
     return walk(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
 
 
-def toc_chapters() -> list[str]:
-    """List those of them that are notebooks."""
+def toc_notebooks() -> list[str]:
+    """List those of them that run."""
     return [
         page
         for page in toc_pages()
         if "kernelspec:" in (ROOT / f"{page}.md").read_text(encoding="utf-8")
     ]
+
+
+def is_chapter(page: str) -> bool:
+    """Whether a page is one of the numbered chapters."""
+    return page.rpartition("/")[2][0].isdigit()
+
+
+def toc_chapters() -> list[str]:
+    """List the numbered chapters."""
+    return [page for page in toc_notebooks() if is_chapter(page)]
 
 
 @dataclass(frozen=True)

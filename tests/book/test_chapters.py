@@ -7,12 +7,12 @@ import jupytext
 import pytest
 from nbclient import NotebookClient
 
-from .conftest import ROOT, toc_chapters
+from .conftest import ROOT, is_chapter, toc_notebooks
 
 BY_HAND = "application/vnd.jupyter.widget-view+json"
 
 
-@pytest.mark.parametrize("chapter", toc_chapters())
+@pytest.mark.parametrize("chapter", toc_notebooks())
 def test_a_chapter_runs_as_a_live_notebook(
     chapter: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -30,6 +30,7 @@ def test_a_chapter_runs_as_a_live_notebook(
     folder = {"metadata": {"path": os.fspath(source.parent)}}
     NotebookClient(notebook, timeout=600, resources=folder).execute()
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
-    assert any(BY_HAND in output.get("data", {}) for output in outputs)
+    if is_chapter(chapter):
+        assert any(BY_HAND in output.get("data", {}) for output in outputs)
     passed.parent.mkdir(parents=True, exist_ok=True)
     passed.write_text(state, encoding="utf-8")
