@@ -149,6 +149,7 @@ class Sandbox:
 
     def __enter__(self) -> Sandbox:
         """Start the kernel and wait until it is warm."""
+        command = self._command()
         self._folder = Path(tempfile.mkdtemp(prefix="rnn-companion-"))  # for us alone
         self.address = self._folder / "kernel"
         listener = socket.socket(socket.AF_UNIX)
@@ -157,7 +158,7 @@ class Sandbox:
         log = self._folder / "log"
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                self._command(listener.fileno()),
+                [*command, str(listener.fileno())],
                 pass_fds=[listener.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
@@ -192,8 +193,8 @@ class Sandbox:
                 "submissions with all that you may do yourself."
             ) from None
 
-    def _command(self, listener: int) -> list[str]:
-        program = [sys.executable, "-m", "rnn_companion.homework.warm", str(listener)]
+    def _command(self) -> list[str]:
+        program = [sys.executable, "-m", "rnn_companion.homework.warm"]
         if not self.walls:
             return [*program, "--no-sandbox"]
         bwrap = shutil.which("bwrap")

@@ -212,7 +212,7 @@ def main() -> None:
     for name in MODULES:
         __import__(name)
     kernel = Kernel()
-    listener = socket.socket(fileno=int(sys.argv[1]))
+    listener = socket.socket(fileno=int(sys.argv[-1]))
     open_air = "--no-sandbox" in sys.argv
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # watchers leave nothing behind
     while True:
