@@ -8,7 +8,7 @@ from torch import Tensor
 from rnn_companion.figures._style import COLORS, LINES, MARKERS, figure
 from rnn_companion.frames import Frames, Picture
 from rnn_companion.memory import TrialRecord
-from rnn_companion.sweep import recipe_of
+from rnn_companion.sweep import RECIPES, recipe_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -130,7 +130,7 @@ def by_length(records: Sequence[TrialRecord]) -> Frames:
     Parameters
     ----------
     records : sequence of TrialRecord
-        Of any length, cell and recipe.
+        Of any length and of the recipes of `rnn_companion.sweep`.
 
     Returns
     -------
@@ -138,19 +138,13 @@ def by_length(records: Sequence[TrialRecord]) -> Frames:
         With the control `digits_read`.
     """
     lengths = sorted({record.trial.length for record in records})
-    recipes = {
-        cell: list(
-            dict.fromkeys(recipe_of(r.trial) for r in records if r.trial.cell == cell)
-        )
-        for cell in CELLS
-    }
 
     def draw(digits_read: int) -> "Figure":
         import matplotlib.pyplot as plt
 
         fig, axes = plt.subplots(1, 2, figsize=(8.4, 4.3), sharey=True)
         for ax, cell in zip(axes, CELLS, strict=True):
-            for n, recipe in enumerate(recipes[cell]):
+            for n, recipe in enumerate(RECIPES[cell]):
                 chosen = [
                     r
                     for r in _of(records, cell, digits_read)
