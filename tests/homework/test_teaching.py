@@ -1,0 +1,52 @@
+"""The teacher's guide says what is so."""
+
+import re
+
+import torch
+import yaml
+
+from rnn_companion import cells
+from rnn_companion.homework import collect, grade, warm
+from rnn_companion.homework.commands import add_homework
+from rnn_companion.homework.files import Course
+from rnn_companion.homework.grade import hidden_tests
+
+from .wrong_answers import ROOT, chapters
+
+GUIDE = (ROOT / "book" / "teaching.md").read_text(encoding="utf-8")
+
+
+def test_every_chapter_is_assigned_once() -> None:
+    assigned = re.findall(r"\| `([\w-]+)` \|", GUIDE)
+    assert set(chapters()) <= set(assigned)
+    assert len(set(assigned)) == len(assigned)
+
+
+def test_limits_are_those_of_the_code() -> None:
+    told = (
+        f"{warm.MEMORY // 1024} GB of memory, {warm.FILES} MB of files, "
+        f"{grade.CELL:g} seconds a cell"
+    )
+    assert told in GUIDE
+    assert grade.WHOLE == 120
+    assert "two minutes in all" in GUIDE
+
+
+def test_the_overlay_of_the_guide_is_right(course: Course) -> None:
+    """It names a test that exists, and holds for the book's own function."""
+    (block,) = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+    overlay = yaml.safe_load(block)
+    hidden_tests(course.read_source("1-recurrence"), overlay)
+    for code in overlay.values():
+        exec(code, {"torch": torch, "rnn": cells.rnn})
+
+
+def test_commands_and_files_are_called_what_they_are() -> None:
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    add_homework(parser)
+    for line in re.findall(r"^rnn-companion homework (.+)$", GUIDE, re.MULTILINE):
+        parser.parse_args(line.split())
+    assert "--overlay mine.yaml" in GUIDE
+    assert collect.LATE == "late"
