@@ -346,3 +346,24 @@ def test_the_command_refuses_what_the_chapter_has_not(
     out = str(tmp_path / "trials.jsonl")
     assert main(["palindromes", "--out", out, "--lengths", "7"]) == 2
     assert "no trial of chapter 7 has these" in capsys.readouterr().err
+
+
+# What the chapter rests on ------------------------------------------------------
+
+RECORDED = Path(__file__).parents[1] / "book" / "records" / "memory.jsonl"
+
+
+def test_every_recorded_trial_is_there_with_every_seed() -> None:
+    """All trials of the chapter and no others: statements rest on three seeds."""
+    recorded = [record.trial for record in RecordFile(RECORDED, TrialRecord).read()]
+    assert len(set(recorded)) == len(recorded)
+    assert set(recorded) == set(trials())
+
+
+def test_a_recorded_trial_can_be_run_again() -> None:
+    records = RecordFile(RECORDED, TrialRecord).read()
+    recorded = next(r for r in records if r.trial == Trial(length=5))
+    again = run_trial(Trial(length=5, steps=100), device="cpu", progress=False)
+    for name in ("training_loss", "validation_loss"):
+        now, then = (getattr(r.checks, name)[:2] for r in (again, recorded))
+        assert now == pytest.approx(then, abs=0.02)
