@@ -2,8 +2,8 @@
 
 Solutions and hidden tests run with the chapter, so a wrong one fails the build;
 then the page is rewritten. `exercise_solutions` says what becomes of the solutions:
-``folded`` puts them below their exercise, to be opened by hand, ``hidden`` leaves
-them out. Hidden tests never reach the output. Neither do the search words of either.
+``folded`` puts them at the end of their exercise, to be opened by hand, ``hidden``
+leaves them out. Hidden tests never reach the output, and the search knows neither.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _rewrite_cell(app: Sphinx, cell: nodes.container, metadata: dict[str, Any]) 
     if metadata.get("solution"):
         folded = Folded(title="A solution")
         folded += _like(block, markup.without_markers(source))
-        cell.parent.insert(cell.parent.index(cell) + 1, folded)
+        _section_of(cell).append(folded)
     block.replace_self(_like(block, markup.without_answers(source).strip("\n")))
 
 
