@@ -194,15 +194,19 @@ class Sandbox:
             ) from None
 
     def _command(self) -> list[str]:
+        if not sys.platform.startswith("linux"):
+            raise SandboxError(
+                "submissions run on Linux only: elsewhere, grade in a Linux virtual "
+                "machine or container"
+            )
         program = [sys.executable, "-m", "rnn_companion.homework.warm"]
         if not self.walls:
             return [*program, "--no-sandbox"]
         bwrap = shutil.which("bwrap")
-        if bwrap is None or not sys.platform.startswith("linux"):
+        if bwrap is None:
             raise SandboxError(
                 "bubblewrap is not installed: on Debian and Ubuntu, apt install "
-                "bubblewrap; on macOS and Windows grade in a Linux machine or "
-                "container. --no-sandbox runs submissions with all that you may do "
+                "bubblewrap. --no-sandbox runs submissions with all that you may do "
                 "yourself."
             )
         return [bwrap, *_walls(), "--", *program]

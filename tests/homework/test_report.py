@@ -4,6 +4,7 @@ import html
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import nbformat
@@ -14,7 +15,7 @@ from rnn_companion.homework import grade as grading
 from rnn_companion.homework.files import Course, read_table
 from rnn_companion.homework.grade import grade
 from rnn_companion.homework.report import similar
-from rnn_companion.homework.sandbox import SandboxError
+from rnn_companion.homework.sandbox import Sandbox, SandboxError
 
 from .conftest import filled, folder_of
 from .wrong_answers import WRONG
@@ -234,3 +235,10 @@ def test_a_student_called_like_a_formula_is_text(tmp_path: Path) -> None:
 
     write_table(tmp_path / "t.csv", ["student"], [{"student": "=HYPERLINK(1)"}])
     assert read_table(tmp_path / "t.csv")[0]["student"] == "'=HYPERLINK(1)"
+
+
+def test_elsewhere_than_on_linux_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    for walls in (True, False):
+        with pytest.raises(SandboxError, match="on Linux only"):
+            Sandbox(walls).__enter__()
