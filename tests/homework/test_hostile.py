@@ -1,5 +1,7 @@
 """Submissions that mean harm, or are broken: a score, a flag, and no damage."""
 
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -388,3 +390,22 @@ def test_helpers_in_cells_of_their_own_are_run(
     helper = f"def helper(X_t, H, W_xh, W_hh, b_h):\n    {RIGHT}"
     notebook.cells.insert(at, nbformat.v4.new_code_cell(helper))
     assert points(graded(CHAPTER, notebook)) == FULL
+
+
+def test_the_walls_stand_for_a_user_without_rights(sandbox: Sandbox) -> None:
+    """As someone who is not root, and may do nothing that root may."""
+    program = """if True:
+        import os
+        from rnn_companion.homework.sandbox import Sandbox
+        assert os.getuid() == 1000
+        with Sandbox() as started:
+            session = started.session()
+            reply = session.ask(20, run="import os; os.fork()")
+            assert reply["error"]["name"] == "PermissionError", reply
+            reply = session.ask(20, run="print(os.listdir('/tmp'), os.getppid())")
+            assert reply["text"].split() == ["[]", "0"], reply
+            session.close()
+    """
+    user = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+    done = subprocess.run([*user, sys.executable, "-c", program], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
