@@ -106,11 +106,12 @@ def own_files(megabytes: int) -> None:
         If the kernel refuses.
     """
     _call("unshare", _NEWNS | _NEWIPC)
-    for folder, size in ("/tmp", megabytes), ("/dev/shm", 16), ("/proc", 1):
+    scratch = os.environ["TMPDIR"]
+    for folder, size in (scratch, megabytes), ("/dev/shm", 16), ("/proc", 1):
         options = f"size={size}m,mode=0777".encode()
         flags = _NOSUID | _NODEV | _NOEXEC
         _call("mount", b"tmpfs", folder.encode(), b"tmpfs", flags, options)
-    os.chdir("/tmp")
+    os.chdir(scratch)
 
 
 def limit(memory: int, files: int) -> None:

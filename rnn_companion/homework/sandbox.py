@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -36,6 +37,7 @@ SETTINGS = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
     "PYTHONWARNINGS": "ignore",
+    "TMPDIR": "/tmp",
     "TQDM_DISABLE": "1",
 }
 
@@ -228,12 +230,20 @@ def _walls() -> list[str]:
     seen = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc/ld.so.cache"]
     package = Path(rnn_companion.__file__).parent
     needed = dict.fromkeys([sys.base_prefix, sys.prefix, os.fspath(package)])
-    settings = [part for k, v in SETTINGS.items() for part in ("--setenv", k, v)]
+    scratch = _scratch(needed)
+    values = {k: v.replace("/tmp", scratch, 1) for k, v in SETTINGS.items()}
+    settings = [part for k, v in values.items() for part in ("--setenv", k, v)]
     return [
         *("--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000"),
         *("--die-with-parent", "--new-session", "--clearenv", *settings),
         *(part for path in seen for part in ("--ro-bind-try", path, path)),
         *(part for path in needed for part in ("--ro-bind", path, path)),
-        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/tmp"),
+        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", scratch, "--chdir", scratch),
         *("--remount-ro", "/dev", "--remount-ro", "/"),
     ]
+
+
+def _scratch(needed: Iterable[str]) -> str:
+    """Choose where submissions may write: /tmp, unless that hides what they need."""
+    inside = any(Path(path).is_relative_to("/tmp") for path in needed)
+    return "/scratch" if inside else "/tmp"
