@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -116,15 +117,15 @@ class HandWrittenGradients:
     @torch.no_grad()
     def __call__(self, X: Tensor, Y: Tensor) -> Tensor:
         """Fill in the gradients, return the loss."""
-        X, Y = X.mT, Y.mT  # (T, d, B), (K, q, B)
         W_hq, b_q = self.model.head.weight, self.model.head.bias
+        X, Y = X.mT, Y.flatten(0, 1).T  # (T, d, B), (q, KB)
         layer = self._layer(len(X), X.shape[2])
-        H = layer.forward(X)[-len(Y) :]  # (K, h, B)
-        error = W_hq @ H + b_q[:, None] - Y  # (K, q, B)
+        H = layer.forward(X)[:, -Y.shape[1] :]  # (h, KB)
+        error = W_hq @ H + b_q[:, None] - Y  # (q, KB)
         G = error * (2 / error.numel())  # dL/dO
-        torch.sum(G @ H.mT, 0, out=W_hq.grad)
-        torch.sum(G, (0, 2), out=b_q.grad)
-        layer.backward(X, G, W_hq)
+        torch.mm(G, H.T, out=W_hq.grad)
+        torch.sum(G, 1, out=b_q.grad)
+        layer.backward(X, W_hq.T, G.unflatten(1, (-1, X.shape[2])).transpose(0, 1))
         return error.square().mean()
 
     def _layer(self, T: int, B: int) -> "_Layer":
@@ -135,7 +136,11 @@ class HandWrittenGradients:
 
 
 class _Layer:
-    """A layer that starts at zero, for T steps and B samples; samples in columns."""
+    """A layer that starts at zero, for T steps and B samples; samples in columns.
+
+    What the weights' gradients sum over, all H and Delta, is kept as (rows, T, B): one
+    product then sums over steps and samples.
+    """
 
     gates: int
 
@@ -145,14 +150,13 @@ class _Layer:
         self.parameters = list(cell.parameters())  # W_xh, W_hh and two biases
         empty = self.parameters[0].new_empty
         self.A = empty(T, rows, B)  # pre-activations, then gates
-        self.H = empty(T + 1, h, B).zero_()
-        self.Delta = empty(T, rows, B)
-        self.dH = empty(h, B)  # of the step in hand
+        self.dH = empty(T, h, B)
+        self.Delta = empty(rows, B)  # of the step in hand
+        self.all_H = empty(h, T, B)
+        self.all_Delta = empty(rows, T, B)
         self.W_hh_T = empty(h, rows)
-        self.Delta_rows = empty(rows, T, B)
-        self.H_rows = empty(h, T - 1, B)
 
-    def activate(self, t: int) -> None:
+    def activate(self, t: int) -> Tensor:
         """From the pre-activations of step t to its state."""
         raise NotImplementedError
 
@@ -160,36 +164,39 @@ class _Layer:
         """From dL/dh_t to dL/da_t."""
         raise NotImplementedError
 
-    def forward(self, X: Tensor) -> Tensor:  # (T, d, B) -> (T+1, h, B)
+    def forward(self, X: Tensor) -> Tensor:  # (T, d, B) -> (h, TB)
         W_xh, W_hh, b, b_too = self.parameters
         bias = (b + b_too)[:, None].expand_as(self.A)
         torch.baddbmm(bias, W_xh.expand(self.T, -1, -1), X, out=self.A)
-        for t in range(self.T):
-            if t > 0:  # h_0 = 0
-                self.A[t].addmm_(W_hh, self.H[t])
-            self.activate(t)
-        return self.H
+        self.all_H[:, 0] = H = self.activate(0)  # h_0 = 0
+        for t in range(1, self.T):
+            self.A[t].addmm_(W_hh, H)
+            self.all_H[:, t] = H = self.activate(t)
+        return self.all_H.flatten(1)
 
-    def backward(self, X: Tensor, G: Tensor, W_hq: Tensor) -> None:
-        T, K = self.T, len(G)
-        self.W_hh_T.copy_(self.parameters[1].T)
-        for t in reversed(range(T)):
-            if t == T - 1:
-                self.dH.zero_()
-            else:
-                torch.mm(self.W_hh_T, self.Delta[t + 1], out=self.dH)
-            if t >= T - K:
-                self.dH.addmm_(W_hq.T, G[t - T])
+    def backward(self, X: Tensor, W_hq_T: Tensor, G: Tensor) -> None:
+        """From G = dL/dO, (K, q, B), to the gradients of the parameters."""
+        first = self.T - len(G)  # the first step with an output
+        self.dH[:first].zero_()
+        torch.matmul(W_hq_T, G, out=self.dH[first:])
+        W_hh_T = self._transposed(self.parameters[1])
+        for t in reversed(range(self.T)):
+            if t < self.T - 1:
+                self.dH[t].addmm_(W_hh_T, self.Delta)
             self.differentiate(t)
+            self.all_Delta[:, t] = self.Delta
         self._weights(X)
+
+    def _transposed(self, W_hh: Tensor) -> Tensor:
+        """Copy it if that pays: it takes as long as it saves in six products."""
+        return self.W_hh_T.copy_(W_hh.T) if self.T > 6 else W_hh.T
 
     def _weights(self, X: Tensor) -> None:
         """Sum over all steps and samples in one product for each weight."""
         W_xh, W_hh, *biases = self.parameters
-        Delta = self.Delta_rows.copy_(self.Delta.transpose(0, 1)).flatten(1)  # (h, TB)
-        H = self.H_rows.copy_(self.H[1:-1].transpose(0, 1)).flatten(1)
+        Delta, H = self.all_Delta.flatten(1), self.all_H.flatten(1)  # (rows, TB)
         torch.mm(Delta, X.mT.flatten(0, 1), out=W_xh.grad)
-        torch.mm(Delta[:, self.B :], H.T, out=W_hh.grad)
+        torch.mm(Delta[:, self.B :], H[:, : -self.B].T, out=W_hh.grad)
         for b in biases:
             torch.sum(Delta, 1, out=b.grad)
 
@@ -197,12 +204,12 @@ class _Layer:
 class _RNN(_Layer):
     gates = 1
 
-    def activate(self, t: int) -> None:
-        torch.tanh(self.A[t], out=self.H[t + 1])
+    def activate(self, t: int) -> Tensor:
+        return _tanh(self.A[t], out=self.A[t])
 
     def differentiate(self, t: int) -> None:
-        square = self.H[t + 1].square()  # tanh' = 1 - tanh^2
-        torch.addcmul(self.dH, self.dH, square, value=-1, out=self.Delta[t])
+        dH, square = self.dH[t], self.A[t].square()  # tanh' = 1 - tanh^2
+        torch.addcmul(dH, dH, square, value=-1, out=self.Delta)
 
 
 class _LSTM(_Layer):
@@ -210,35 +217,42 @@ class _LSTM(_Layer):
 
     def __init__(self, cell: nn.RNNBase, T: int, B: int) -> None:
         super().__init__(cell, T, B)
-        self.C = torch.zeros_like(self.H)
-        self.tanh_C = torch.empty_like(self.H[1:])
-        self.dC = torch.empty_like(self.dH)
+        self.C = self.dH.new_zeros(T + 1, *self.dH.shape[1:])
+        self.tanh_C = torch.empty_like(self.dH)
+        self.H = torch.empty_like(self.dH[0])
+        self.dC = torch.empty_like(self.dH[0])
 
-    def activate(self, t: int) -> None:
-        gates = self.A[t].view(4, *self.dH.shape)
+    def activate(self, t: int) -> Tensor:
+        gates = self.A[t].view(4, *self.H.shape)
         gates[:2].sigmoid_()
-        gates[2].tanh_()
+        _tanh(gates[2], out=gates[2])
         gates[3].sigmoid_()
         i, f, g, o = gates
         torch.mul(f, self.C[t], out=self.C[t + 1]).addcmul_(i, g)
-        torch.tanh(self.C[t + 1], out=self.tanh_C[t])
-        torch.mul(o, self.tanh_C[t], out=self.H[t + 1])
+        _tanh(self.C[t + 1], out=self.tanh_C[t])
+        return torch.mul(o, self.tanh_C[t], out=self.H)
 
     def differentiate(self, t: int) -> None:
-        gates = self.A[t].view(4, *self.dH.shape)
-        Delta = self.Delta[t].view_as(gates)
+        gates = self.A[t].view(4, *self.H.shape)
+        Delta = self.Delta.view_as(gates)
         i, f, g, o = gates
         if t == self.T - 1:
             self.dC.zero_()
         slope = torch.addcmul(o, o, self.tanh_C[t].square(), value=-1)
-        self.dC.addcmul_(self.dH, slope)  # dL/dc_t
+        self.dC.addcmul_(self.dH[t], slope)  # dL/dc_t
         torch.addcmul(gates, gates, gates, value=-1, out=Delta)  # slopes of sigma
         torch.addcmul(i, i, g.square(), value=-1, out=Delta[2])
         Delta[0].mul_(g)
         Delta[1].mul_(self.C[t])
         Delta[:3].mul_(self.dC)
-        Delta[3].mul_(self.tanh_C[t]).mul_(self.dH)
+        Delta[3].mul_(self.tanh_C[t]).mul_(self.dH[t])
         self.dC.mul_(f)  # the direct path to c_{t-1}
+
+
+def _tanh(x: Tensor, out: Tensor) -> Tensor:
+    """By NumPy, which on some CPUs is nine times as fast as torch's (by MKL)."""
+    np.tanh(x.numpy(), out=out.numpy())
+    return out
 
 
 _LAYERS: dict[type[nn.RNNBase], type[_Layer]] = {nn.RNN: _RNN, nn.LSTM: _LSTM}
@@ -251,14 +265,17 @@ def exact_matmul() -> Iterator[None]:
     Torch's "medium" precision allows a CPU another library, on many machines twice
     as fast at the same accuracy; on those with bfloat16 matrix units, and on GPUs,
     it rounds. So it is tried first, and kept only if its products are as good as
-    float32's.
+    float32's. cuDNN, which runs the recurrent layers of a GPU, rounds unless told not
+    to.
     """
-    before = torch.get_float32_matmul_precision()
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("medium" if _medium_is_exact() else "highest")
+    torch.backends.cudnn.allow_tf32 = False
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
 
 
 @cache

@@ -177,7 +177,7 @@ def run(
         If the prices are too few.
     """
     prices = load_prices() if prices is None else prices
-    started, place = time.perf_counter(), choose_device(device)
+    started, place, made_by = time.perf_counter(), choose_device(device), code()
     with exact_matmul():
         split = experiment.split(prices)
         model = experiment.model().to(place)
@@ -200,7 +200,7 @@ def run(
             prices.checksum,
             place,
             seconds=time.perf_counter() - started,
-            code=code(),
+            code=made_by,  # read first: a source may be edited while this runs
         ),
     )
 

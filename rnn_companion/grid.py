@@ -209,6 +209,7 @@ def complete(
     done = {record.key: record for record in file.read()} if file else {}
     todo = {key: settings for key, settings in work if key not in done}
     failures: dict[W, BaseException] = {}
+    keys = {settings: key for key, settings in todo.items()}
     with _executor(executor, workers, len(todo), device) as (pool, width):
         for settings, result in _results(
             pool, width, todo.values(), job, cost, progress
@@ -216,6 +217,11 @@ def complete(
             if isinstance(result, BaseException):
                 failures[settings] = result
                 continue
+            if result.key != keys[settings]:
+                raise GridError(
+                    f"{settings} was run by other code than this: an edit while the "
+                    "grid ran? Run it again; what is done is kept"
+                )
             if file is not None:
                 file.append(result)
             done[result.key] = result

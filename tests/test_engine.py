@@ -104,13 +104,17 @@ def test_a_recorded_step_trains_as_an_unrecorded_one(
 
 
 def test_the_matmul_precision_is_exact_and_put_back() -> None:
-    before = torch.get_float32_matmul_precision()
+    def settings() -> tuple[str, bool]:
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+
+    before = settings()
     with exact_matmul():
         assert engine._matmul_error(300, 200, 100) < 1e-6
-    assert torch.get_float32_matmul_precision() == before
+        assert not torch.backends.cudnn.allow_tf32
+    assert settings() == before
     with pytest.raises(KeyError), exact_matmul():
         raise KeyError
-    assert torch.get_float32_matmul_precision() == before
+    assert settings() == before
 
 
 def test_a_matmul_that_rounds_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

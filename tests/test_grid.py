@@ -142,6 +142,20 @@ def test_what_is_in_the_file_is_not_run_again(
     assert ran[3:] == small[:1]  # other code, another run
 
 
+def test_what_other_code_ran_is_refused_and_not_kept(
+    small: list[Experiment],
+    prices: Prices,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker that started after an edit must not pass for this code."""
+    out = tmp_path / "records.jsonl"
+    monkeypatch.setattr("rnn_companion.experiment.code", lambda: "edited")
+    with pytest.raises(GridError, match="was run by other code than this"):
+        run_all(small[:1], prices, out=out, workers=1)
+    assert not out.exists()
+
+
 def test_only_records_of_these_settings_data_and_code_are_found(
     small: list[Experiment],
     prices: Prices,
