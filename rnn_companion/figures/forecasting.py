@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnn_companion.experiment import Experiment
@@ -136,6 +137,71 @@ def zigzag(record: Record, days: int = 30) -> Picture:
     return Picture(fig, alt, caption)
 
 
+@figure
+def gallery(rows: Mapping[str, Mapping[int, Record]], days: int = 40) -> Picture:
+    """Draw many networks' forecasts small, joined by date: kinds down, lengths across.
+
+    Parameters
+    ----------
+    rows : mapping of str to mapping of int to Record
+        For each kind of network, a record with forecasts for each window length.
+    days : int
+        How many days to show: the last on which every output speaks.
+
+    Returns
+    -------
+    Picture
+    """
+    lengths = sorted({length for row in rows.values() for length in row})
+    tables = {k: {n: _table(r) for n, r in row.items()} for k, row in rows.items()}
+    end = min(
+        table.groupby("position")["date"].max().min()
+        for row in tables.values()
+        for table in row.values()
+    )
+    fig, axes = plt.subplots(
+        *(len(rows), len(lengths)),
+        figsize=(7.2, 1.2 * len(rows)),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
+    for line, (name, row) in zip(axes, tables.items(), strict=True):
+        line[0].set_title(name, loc="left", fontsize=8.5)
+        line[0].set_ylabel("dollars", fontsize=8)
+        for ax, length in zip(line, lengths, strict=True):
+            ax.tick_params(labelsize=7)
+            if length in row:
+                _small(ax, row[length][row[length]["date"] <= end], days)
+    for ax, length in zip(axes[-1], lengths, strict=True):
+        ax.set_xlabel(f"day ({length} read)", fontsize=8)
+    said = "; ".join(
+        f"{name}: "
+        + ", ".join(f"{_distance(table):.2f} ({n} days)" for n, table in row.items())
+        for name, row in tables.items()
+    )
+    alt = (
+        f"Small plots of forecasts and the close over {days} days. Mean distance "
+        f"between them in dollars, over all validation days: {said}."
+    )
+    caption = (
+        f"The close (solid) and the forecasts (dashed) on {days} validation days. "
+        "Many-to-many: the first and the last output of every window, joined by date."
+    )
+    return Picture(fig, alt, caption)
+
+
+def _small(ax: Axes, table: pd.DataFrame, days: int) -> None:
+    shown = table[table["date"].isin(table["date"].drop_duplicates()[-days:])]
+    day = shown["date"].factorize()[0] + 1
+    ax.plot(day, shown["truth"], color=INK, linestyle="-", linewidth=1)
+    ax.plot(day, shown["forecast"], color=COLORS[3], linestyle="--", linewidth=0.8)
+
+
+def _distance(table: pd.DataFrame) -> float:
+    return float((table["forecast"] - table["truth"]).abs().mean())
+
+
 def forecasts(records: Mapping[Experiment, Record], days: int = 60) -> Frames:
     """Choose a network; see its forecasts after a whole window, beside the close.
 
@@ -197,9 +263,13 @@ def forecasts(records: Mapping[Experiment, Record], days: int = 60) -> Frames:
     )
 
 
-def _last(record: Record, days: int) -> pd.DataFrame:
+def _table(record: Record) -> pd.DataFrame:
     assert record.forecasts is not None
-    table = record.forecasts.table()
+    return record.forecasts.table()
+
+
+def _last(record: Record, days: int) -> pd.DataFrame:
+    table = _table(record)
     last: pd.DataFrame = table[table["position"] == table["position"].max()]
     return last.tail(days)
 

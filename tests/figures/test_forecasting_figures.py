@@ -50,6 +50,24 @@ def test_the_zigzag_has_all_forecasts_and_the_last_has_one_a_day(
     assert list(np.array(below.lines[1].get_ydata())) == pytest.approx(list(last))
 
 
+def test_the_gallery_joins_all_forecasts_of_a_day_as_the_report_does(
+    records: dict[Experiment, Record],
+) -> None:
+    aligned, one = (
+        next(r for e, r in records.items() if e.configuration == configuration)
+        for configuration in ("many-to-many-aligned", "many-to-one")
+    )
+    rows = {"aligned": {3: aligned.with_forecasts("ends")}, "one": {3: one}}
+    picture = figures.gallery(rows, days=10)
+    above, below = picture.figure.axes
+    assert len(np.array(above.lines[0].get_xdata())) == 20  # two forecasts a day
+    assert len(np.array(below.lines[1].get_xdata())) == 10
+    assert one.forecasts is not None
+    table = one.forecasts.table()
+    off = np.abs(np.subtract(table["forecast"], table["truth"])).mean()
+    assert f"one: {off:.2f} (3 days)" in picture.alt
+
+
 def test_a_chosen_network_is_drawn_from_its_record(
     records: dict[Experiment, Record],
 ) -> None:
