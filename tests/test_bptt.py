@@ -10,35 +10,13 @@ from torch import Tensor, nn
 
 from rnn_companion import bptt, cells
 
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-def network(d: int, h: int, layers: int, seed: int = 0) -> nn.RNN:
-    """Return a torch network whose weights come from a local generator."""
-    module = nn.RNN(d, h, layers, dtype=torch.float64)
-    bound = 1 / h**0.5  # as torch draws them; larger ones let gradients explode
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in module.parameters():
-        nn.init.uniform_(parameter, -bound, bound, generator=generator)
-    return module
-
-
-def outputs_and_gradients(
-    run: Callable[[Tensor, Tensor], Tensor], module: nn.RNN, X: Tensor, H_0: Tensor
-) -> list[Tensor]:
-    """Return H and the gradients of a loss that no step and no unit escapes."""
-    X, H_0 = X.clone().requires_grad_(), H_0.clone().requires_grad_()
-    H = run(X, H_0)
-    loss = (random(*H.shape, seed=99) * H + H**2).mean()
-    return [H, *torch.autograd.grad(loss, [X, H_0, *module.parameters()])]
-
-
-def assert_equal(found: list[Tensor], expected: list[Tensor]) -> None:
-    for a, b in zip(found, expected, strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+from .recurrences import (
+    assert_equal,
+    assert_finite_difference,
+    network,
+    outputs_and_gradients,
+    random,
+)
 
 
 @settings(deadline=None, max_examples=100)
@@ -54,21 +32,21 @@ def assert_equal(found: list[Tensor], expected: list[Tensor]) -> None:
 def test_outputs_and_all_gradients_are_torchs(
     T: int, B: int, d: int, h: int, layers: int, start: float, seed: int
 ) -> None:
-    module = network(d, h, layers, seed)
+    bound = 1 / h**0.5  # as torch draws them; larger ones let gradients explode
+    module = network(nn.RNN, d, h, layers, seed, bound)
     X = random(T, B, d, seed=seed)
     H_0 = start * random(layers, B, h, seed=seed + 1)
 
-    def by_hand(X: Tensor, H_0: Tensor) -> Tensor:
-        return cells.stack(bptt.rnn, X, H_0, cells.rnn_parameters(module))[-1]
+    def stacked(recurrence: Callable[..., Tensor]) -> list[Tensor]:
+        def run(X: Tensor, H_0: Tensor) -> tuple[Tensor, Tensor]:
+            H = cells.stack(recurrence, X, H_0, cells.rnn_parameters(module))
+            return H[-1], torch.stack([H_l[-1] for H_l in H])
 
-    def by_autograd(X: Tensor, H_0: Tensor) -> Tensor:
-        return cells.stack(cells.rnn, X, H_0, cells.rnn_parameters(module))[-1]
+        return outputs_and_gradients(run, module, X, H_0)
 
-    found = outputs_and_gradients(by_hand, module, X, H_0)
-    assert_equal(
-        found, outputs_and_gradients(lambda X, H_0: module(X, H_0)[0], module, X, H_0)
-    )
-    assert_equal(found, outputs_and_gradients(by_autograd, module, X, H_0))
+    expected = outputs_and_gradients(module, module, X, H_0)
+    assert_equal(stacked(bptt.rnn), expected)
+    assert_equal(stacked(cells.rnn), expected)
 
 
 def layer(T: int = 6) -> tuple[Tensor, ...]:
@@ -86,7 +64,7 @@ def test_gradcheck(T: int) -> None:
 @pytest.mark.parametrize("index", range(5), ids=bptt.RNNGradients._fields)
 def test_gradients_are_finite_differences(index: int) -> None:
     """Central differences along a random direction, for each gradient on its own."""
-    arguments = list(layer())
+    arguments = layer()
     G = random(6, 2, 4, seed=7)
 
     def loss(*arguments: Tensor) -> Tensor:
@@ -94,17 +72,11 @@ def test_gradients_are_finite_differences(index: int) -> None:
 
     X, _, W_xh, W_hh, _ = arguments
     gradients = bptt.rnn_backward(G, X, bptt.rnn_forward(*arguments), W_xh, W_hh)
-    step = 1e-6 * random(*arguments[index].shape, seed=8)
-    up, down = list(arguments), list(arguments)
-    up[index], down[index] = arguments[index] + step, arguments[index] - step
-    difference = (loss(*up) - loss(*down)) / 2
-    torch.testing.assert_close(
-        (gradients[index] * step).sum(), difference, rtol=1e-7, atol=0
-    )
+    assert_finite_difference(loss, arguments, gradients, index)
 
 
 def test_each_of_torchs_two_biases_gets_the_gradient_of_their_sum() -> None:
-    module = network(3, 4, 1)
+    module = network(nn.RNN, 3, 4, 1)
     parameters = cells.rnn_parameters(module)
     H = cells.stack(bptt.rnn, random(5, 2, 3), random(1, 2, 4), parameters)[-1]
     biases = [module.get_parameter("bias_ih_l0"), module.get_parameter("bias_hh_l0")]
@@ -132,7 +104,7 @@ def test_wrong_shapes_are_named() -> None:
 @pytest.mark.parametrize("start", [None, 1.0])
 def test_the_module_replaces_torchs(layers: int, start: float | None) -> None:
     """Same weights, same names, same answers, same gradients."""
-    torchs = network(3, 4, layers)
+    torchs = network(nn.RNN, 3, 4, layers)
     ours = bptt.RNN(3, 4, layers, dtype=torch.float64)
     ours.load_state_dict(torchs.state_dict())
     X = random(6, 2, 3)

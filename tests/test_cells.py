@@ -6,23 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 from rnn_companion import cells
 
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-def network(d: int, h: int, layers: int, seed: int = 0) -> nn.RNN:
-    """Return a torch network whose weights come from a local generator."""
-    module = nn.RNN(d, h, layers, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in module.parameters():
-        nn.init.uniform_(parameter, -1, 1, generator=generator)
-    return module
+from .recurrences import network, random
 
 
 @settings(deadline=None, max_examples=60)
@@ -38,7 +26,7 @@ def network(d: int, h: int, layers: int, seed: int = 0) -> nn.RNN:
 def test_rnn_is_torchs(
     T: int, B: int, d: int, h: int, layers: int, start: float, seed: int
 ) -> None:
-    module = network(d, h, layers, seed)
+    module = network(nn.RNN, d, h, layers, seed)
     X = random(T, B, d, seed=seed)
     H_0 = start * random(layers, B, h, seed=seed + 1)
     output, h_n = module(X, H_0)
@@ -85,7 +73,7 @@ def test_wrong_shapes_are_named(name: str, shape: tuple[int, ...]) -> None:
 
 
 def test_a_stack_needs_a_state_for_each_layer() -> None:
-    layers = cells.rnn_parameters(network(3, 4, 2))
+    layers = cells.rnn_parameters(network(nn.RNN, 3, 4, 2))
     with pytest.raises(ValueError, match="2 layers"):
         cells.stack(cells.rnn, random(5, 2, 3), random(1, 2, 4), layers)
 

@@ -1,6 +1,6 @@
 """The GRU of `cells` and `bptt` against torch, autograd and finite differences."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,34 +10,13 @@ from torch import Tensor, nn
 
 from rnn_companion import bptt, cells
 
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-def network(d: int, h: int, layers: int, seed: int = 0) -> nn.GRU:
-    """Return a torch network whose weights come from a local generator."""
-    module = nn.GRU(d, h, layers, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in module.parameters():
-        nn.init.uniform_(parameter, -1, 1, generator=generator)
-    return module
-
-
-def outputs_and_gradients(
-    run: Callable[[Tensor, Tensor], Tensor], module: nn.GRU, X: Tensor, H_0: Tensor
-) -> list[Tensor]:
-    """Return H and the gradients of a loss that no step and no unit escapes."""
-    X, H_0 = X.clone().requires_grad_(), H_0.clone().requires_grad_()
-    H = run(X, H_0)
-    loss = (random(*H.shape, seed=99) * H + H**2).mean()
-    return [H, *torch.autograd.grad(loss, [X, H_0, *module.parameters()])]
-
-
-def assert_equal(found: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
-    for a, b in zip(found, expected, strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+from .recurrences import (
+    assert_equal,
+    assert_finite_difference,
+    network,
+    outputs_and_gradients,
+    random,
+)
 
 
 @settings(deadline=None, max_examples=60)
@@ -53,17 +32,18 @@ def assert_equal(found: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
 def test_outputs_and_all_gradients_are_torchs(
     T: int, B: int, d: int, h: int, layers: int, start: float, seed: int
 ) -> None:
-    module = network(d, h, layers, seed)
+    module = network(nn.GRU, d, h, layers, seed)
     X = random(T, B, d, seed=seed)
     H_0 = start * random(layers, B, h, seed=seed + 1)
-    expected = outputs_and_gradients(lambda X, H_0: module(X, H_0)[0], module, X, H_0)
 
     def stacked(recurrence: Callable[..., Tensor]) -> list[Tensor]:
-        def run(X: Tensor, H_0: Tensor) -> Tensor:
-            return cells.stack(recurrence, X, H_0, cells.gru_parameters(module))[-1]
+        def run(X: Tensor, H_0: Tensor) -> tuple[Tensor, Tensor]:
+            H = cells.stack(recurrence, X, H_0, cells.gru_parameters(module))
+            return H[-1], torch.stack([H_l[-1] for H_l in H])
 
         return outputs_and_gradients(run, module, X, H_0)
 
+    expected = outputs_and_gradients(module, module, X, H_0)
     assert_equal(stacked(bptt.gru), expected)
     assert_equal(stacked(cells.gru), expected)
 
@@ -92,22 +72,14 @@ def test_gradients_are_finite_differences(index: int) -> None:
     X, _, W_x, W_h, *_ = arguments
     kept = bptt.gru_forward(*arguments)
     gradients = bptt.gru_backward(G, X, *kept, W_x, W_h)
-    step = 1e-6 * random(*arguments[index].shape, seed=8)
-    up, down = list(arguments), list(arguments)
-    up[index], down[index] = arguments[index] + step, arguments[index] - step
-    torch.testing.assert_close(
-        (gradients[index] * step).sum(),
-        (loss(*up) - loss(*down)) / 2,
-        rtol=1e-7,
-        atol=1e-13,
-    )
+    assert_finite_difference(loss, arguments, gradients, index)
 
 
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("started", [False, True])
 def test_the_module_replaces_torchs(layers: int, started: bool) -> None:
     """Same weights, same names, same answers, same gradients."""
-    torchs = network(3, 4, layers)
+    torchs = network(nn.GRU, 3, 4, layers)
     ours = bptt.GRU(3, 4, layers, dtype=torch.float64)
     ours.load_state_dict(torchs.state_dict())
     X, H_0 = random(6, 2, 3), random(layers, 2, 4) if started else None

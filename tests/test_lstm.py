@@ -10,20 +10,13 @@ from torch import Tensor, nn
 
 from rnn_companion import bptt, cells
 
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-def network(d: int, h: int, layers: int, seed: int = 0) -> nn.LSTM:
-    """Return a torch network whose weights come from a local generator."""
-    module = nn.LSTM(d, h, layers, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in module.parameters():
-        nn.init.uniform_(parameter, -1, 1, generator=generator)
-    return module
-
+from .recurrences import (
+    assert_equal,
+    assert_finite_difference,
+    network,
+    outputs_and_gradients,
+    random,
+)
 
 Run = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
@@ -41,24 +34,6 @@ def stacked(recurrence: Callable[..., tuple[Tensor, Tensor]], module: nn.LSTM) -
     return run
 
 
-def outputs_and_gradients(
-    run: Run, module: nn.LSTM, X: Tensor, H_0: Tensor, C_0: Tensor
-) -> list[Tensor]:
-    """Return the outputs and the gradients of a loss that none of them escapes."""
-    X, H_0, C_0 = (a.clone().requires_grad_() for a in (X, H_0, C_0))
-    outputs = run(X, H_0, C_0)
-    loss = torch.stack(
-        [(random(*o.shape, seed=99) * o + o**2).mean() for o in outputs]
-    ).sum()
-    gradients = torch.autograd.grad(loss, [X, H_0, C_0, *module.parameters()])
-    return [*outputs, *gradients]
-
-
-def assert_equal(found: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
-    for a, b in zip(found, expected, strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
-
-
 @settings(deadline=None, max_examples=60)
 @given(
     T=st.integers(1, 25),
@@ -72,7 +47,7 @@ def assert_equal(found: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
 def test_outputs_states_and_all_gradients_are_torchs(
     T: int, B: int, d: int, h: int, layers: int, start: float, seed: int
 ) -> None:
-    module = network(d, h, layers, seed)
+    module = network(nn.LSTM, d, h, layers, seed)
     X = random(T, B, d, seed=seed)
     H_0 = start * random(layers, B, h, seed=seed + 1)
     C_0 = start * random(layers, B, h, seed=seed + 2)
@@ -112,15 +87,7 @@ def test_gradients_are_finite_differences(index: int) -> None:
     X, _, _, W_x, W_h, _ = arguments
     kept = bptt.lstm_forward(*arguments)
     gradients = bptt.lstm_backward(G_H, G_C, X, *kept, W_x, W_h)
-    step = 1e-6 * random(*arguments[index].shape, seed=8)
-    up, down = list(arguments), list(arguments)
-    up[index], down[index] = arguments[index] + step, arguments[index] - step
-    torch.testing.assert_close(
-        (gradients[index] * step).sum(),
-        (loss(*up) - loss(*down)) / 2,
-        rtol=1e-7,
-        atol=1e-13,
-    )
+    assert_finite_difference(loss, arguments, gradients, index)
 
 
 @pytest.mark.parametrize("which", ["H", "C"])
@@ -158,7 +125,7 @@ def test_a_closed_cell_keeps_its_state_and_its_gradient() -> None:
 @pytest.mark.parametrize("started", [False, True])
 def test_the_module_replaces_torchs(layers: int, started: bool) -> None:
     """Same weights, same names, same answers, same gradients."""
-    torchs = network(3, 4, layers)
+    torchs = network(nn.LSTM, 3, 4, layers)
     ours = bptt.LSTM(3, 4, layers, dtype=torch.float64)
     ours.load_state_dict(torchs.state_dict())
     X, start = random(6, 2, 3), None
@@ -229,7 +196,7 @@ def test_wrong_shapes_are_named(
 
 @pytest.mark.parametrize("name", ["H_0", "C_0"])
 def test_a_stack_needs_a_state_for_each_layer(name: str) -> None:
-    layers = cells.lstm_parameters(network(3, 4, 2))
+    layers = cells.lstm_parameters(network(nn.LSTM, 3, 4, 2))
     start = {"H_0": random(2, 2, 4), "C_0": random(2, 2, 4)} | {name: random(1, 2, 4)}
     with pytest.raises(ValueError, match=f"^{name} .* 2 layers"):
         cells.lstm_stack(cells.lstm, random(5, 2, 3), layers=layers, **start)
