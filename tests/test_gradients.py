@@ -18,12 +18,9 @@ from rnn_companion import Experiment, Prices
 from rnn_companion import gradients as gr
 from rnn_companion.memory import encode, palindromes
 
+from .recurrences import random
+
 KINDS = ("rnn", "lstm", "gru")
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 def assert_close(found: Tensor, expected: Tensor, tolerance: float = 1e-12) -> None:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from rnn_companion.optimizers import SGD, Adam, ByHand, Momentum, RMSprop, Rule, descend
 
+from .recurrences import random
+
 PAIRS = [
     pytest.param(SGD(0.05), torch.optim.SGD, {"lr": 0.05}, id="sgd"),
     pytest.param(
@@ -36,11 +38,6 @@ PAIRS = [
     ),
     pytest.param(Adam(0.01), torch.optim.Adam, {"lr": 0.01}, id="adam-default"),
 ]
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 @pytest.mark.parametrize(("rule", "optimizer", "options"), PAIRS)

@@ -12,10 +12,7 @@ from torch.func import vmap
 
 from rnn_companion import bptt, cells, truncation
 
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+from .recurrences import random
 
 
 def layer(T: int, B: int = 2, d: int = 3, h: int = 4, seed: int = 0) -> list[Tensor]:
