@@ -215,6 +215,27 @@ class Record:
             raise ValueError(f"not a record ({error}): {line[:60]!r}") from None
 
 
+def origin(records: Iterable[Record], *, live: bool = False) -> str:
+    """Say where numbers come from, as the book does below its figures.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        What the numbers are of; at least one.
+    live : bool
+        Whether they were run just now.
+    """
+    made = [record.provenance for record in records]
+    devices = ", ".join(sorted({p.device for p in made}))
+    days = sorted({p.date[:10] for p in made})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return (
+        f"({'Run when this page was built' if live else 'Recorded'}: {len(made)} "
+        f"run{'s' * (len(made) > 1)} on {devices}, {when}, "
+        f"{sum(p.seconds for p in made):.0f} seconds.)"
+    )
+
+
 def record_key(settings: dict[str, Any], checksum: str, code: str) -> str:
     """Name a result before it is there: see `Record.key`."""
     return json.dumps([settings, checksum, code], sort_keys=True)

@@ -20,6 +20,7 @@ from rnn_companion.records import (
     RecordFile,
     RecordFileError,
     code_hash,
+    origin,
 )
 
 PLACE = Provenance("MSFT", "sum", "cpu", {"torch": "2"}, "2026-01-01", 1.0, "code")
@@ -58,6 +59,17 @@ def processes() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["rnn_companion.records"])
     return context
+
+
+def test_numbers_say_where_they_come_from() -> None:
+    later = replace(PLACE, device="a GPU", date="2026-02-03T04:05:06", seconds=2.6)
+    two = [make(), replace(make(1), provenance=later)]
+    assert origin(two) == (
+        "(Recorded: 2 runs on a GPU, cpu, 2026-01-01 to 2026-02-03, 4 seconds.)"
+    )
+    assert origin(two[:1], live=True) == (
+        "(Run when this page was built: 1 run on cpu, 2026-01-01, 1 seconds.)"
+    )
 
 
 def test_what_is_added_is_read_back_in_order(file: RecordFile[Record]) -> None:
