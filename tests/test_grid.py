@@ -425,7 +425,10 @@ def test_the_table_is_the_mean_over_seeds_in_the_studys_form(
     assert row["mse"] == pytest.approx(sum(errors) / 2)
     assert (row["least"], row["greatest"]) == (min(errors), max(errors))
     (text,) = study_table(cells)
-    assert [line.split()[0] for line in text.splitlines()[-2:]] == ["3", "5"]
+    *_, three, five, last = text.splitlines()
+    assert (three.split()[0], five.split()[0]) == ("3", "5")
+    naive = cells["persistence"].mean()
+    assert last == f"tomorrow = today: {naive:.2g} in the mean"
 
     assert main(["table", "--json", str(out)]) == 0
     as_json = json.loads(capsys.readouterr().out)
