@@ -88,9 +88,9 @@ def _autograd(model: Forecaster, rounded: bool) -> Gradients:
 class HandWrittenGradients:
     """Mean squared error of a one-layer forecaster and its gradients, by hand.
 
-    Source: chapter *Backpropagation through time* (`eq-Delta` onwards) and, for the
-    LSTM, `_LSTM` below. Called with inputs (T, B, d) and targets (K, B, q), it fills
-    the parameters' ``grad`` and returns the loss.
+    Source: chapters *Backpropagation through time* (`eq-bptt-delta` onwards) and
+    *LSTM*. Called with inputs (T, B, d) and targets (K, B, q), it fills the
+    parameters' ``grad`` and returns the loss.
 
     Parameters
     ----------

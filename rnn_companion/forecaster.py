@@ -1,6 +1,6 @@
 """A cell and an input/output configuration make a model.
 
-Source: chapters *Recurrence* (`eq-cell`, `eq-output`, `eq-count`) and
+Source: chapters *Recurrence* (`eq-rnn`, `eq-output`, `eq-count`) and
 *Input/output configurations*.
 """
 

@@ -18,7 +18,7 @@ def soft_constraint(function: Function) -> None:
     function : callable
         Takes the gradients at the states, g (T+1, h), the states H (T+1, h), both
         from step 0 to T, and W_hh; returns the sum over all steps of
-        (|g_{t+1} J_{t+1}| / |g_{t+1}| - 1)^2.
+        ``(|g_{t+1} J_{t+1}| / |g_{t+1}| - 1)^2``.
 
     Raises
     ------

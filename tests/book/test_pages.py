@@ -9,6 +9,8 @@ import nbformat
 import pytest
 from strict import html_alts, is_real_alt
 
+from rnn_companion import cells
+
 from .conftest import Build, is_chapter, toc_notebooks, toc_pages
 
 if TYPE_CHECKING:
@@ -40,6 +42,15 @@ def test_a_chapter_holds_the_figures_that_its_cells_made(
     assert len(re.findall(r'<figure class="(?:picture|frames)\b', html)) == made
     if is_chapter(chapter):  # each has one to move by hand
         assert '<figure class="frames' in html
+
+
+def test_the_packages_page_has_its_names_and_links_to_the_equations(
+    book: Build,
+) -> None:
+    html = book.page("book/api")
+    for name in cells.__all__:
+        assert f'id="rnn_companion.cells.{name}"' in html
+    assert 'href="1-recurrence.html#equation-eq-rnn"' in html
 
 
 @dataclass
