@@ -650,8 +650,9 @@ def phased_lstm(
     H_t, C_t = H_0, C_0
     for X_t, k_t in zip(X, K, strict=True):
         H_open, C_open = lstm_step(X_t, H_t, C_t, W_x, W_h, b)
-        C_t = k_t * C_open + (1 - k_t) * C_t
-        H_t = k_t * H_open + (1 - k_t) * H_t
+        # k new + (1 - k) old, as one operation instead of four
+        C_t = torch.lerp(C_t, C_open, k_t)
+        H_t = torch.lerp(H_t, H_open, k_t)
         H.append(H_t)
         C.append(C_t)
     return torch.stack(H), torch.stack(C)
