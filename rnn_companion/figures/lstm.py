@@ -447,14 +447,15 @@ def _sweeps_in_words(
 
 @figure
 def validation_curves(
-    curves: Mapping[str, Sequence[float]], persistence: float
+    curves: Mapping[str, Sequence[float] | Sequence[Sequence[float]]],
+    persistence: float,
 ) -> Picture:
     """Draw validation errors by epoch, and that of "tomorrow = today".
 
     Parameters
     ----------
-    curves : mapping of str to sequence of float
-        Validation error after each epoch.
+    curves : mapping of str to sequence of float, or of one such sequence per seed
+        Validation error after each epoch. Seeds are drawn thin, and bold their mean.
     persistence : float
         The error of "tomorrow = today".
 
@@ -465,23 +466,24 @@ def validation_curves(
     import matplotlib.pyplot as plt
 
     fig, ax = plt.subplots()
+    ends = []
     for n, (name, curve) in enumerate(curves.items()):
-        epochs = range(1, len(curve) + 1)
-        look: dict[str, Any] = {
-            "color": COLORS[n],
-            "linestyle": LINES[n],
-            "marker": MARKERS[n],
-        }
-        ax.plot(epochs, curve, label=name, **look)
+        table = torch.atleast_2d(torch.tensor(curve))  # (seeds, epochs)
+        epochs = range(1, table.shape[1] + 1)
+        look: dict[str, Any] = {"color": COLORS[n], "linestyle": LINES[n]}
+        if len(table) > 1:
+            ax.plot(epochs, table.T.numpy(), lw=0.8, alpha=0.6, **look)
+        mean = table.mean(0)
+        ax.plot(epochs, mean.numpy(), marker=MARKERS[n], label=name, **look)
+        ends.append(f"{name} {float(mean[-1]):.2g}")
     ax.axhline(persistence, color=INK, linestyle=":", lw=1.2, label="tomorrow = today")
     ax.set(yscale="log", xlabel="epoch", ylabel="validation error (scaled, squared)")
     ax.legend()
-    ends = ", ".join(f"{name} {curve[-1]:.2g}" for name, curve in curves.items())
     return Picture(
         fig,
         alt=(
-            f"Validation error by epoch. At the end: {ends}; tomorrow = today, a "
-            f"horizontal line, {persistence:.2g}."
+            f"Validation error by epoch. At the end: {', '.join(ends)}; "
+            f"tomorrow = today, a horizontal line, {persistence:.2g}."
         ),
         caption="Validation error after each epoch; the dotted line forecasts nothing.",
     )

@@ -126,7 +126,7 @@ def kept(norms: Mapping[str, Tensor]) -> Picture:
 
 @figure
 def accuracy_curves(
-    curves: Mapping[str, Sequence[Sequence[float]]], every: int
+    curves: Mapping[str, Sequence[Sequence[float]]], every: int, question: str
 ) -> Picture:
     """Draw accuracies by training step, a thin line a seed and a bold one their mean.
 
@@ -136,6 +136,8 @@ def accuracy_curves(
         For each model and each seed, the accuracy after each `every` steps.
     every : int
         How many training steps a point stands for.
+    question : str
+        What the models are asked, for the caption.
 
     Returns
     -------
@@ -143,7 +145,7 @@ def accuracy_curves(
     """
     import matplotlib.pyplot as plt
 
-    fig, ax = plt.subplots()
+    fig, ax = plt.subplots(figsize=(7, 4.4))
     ends = []
     for n, (name, seeds) in enumerate(curves.items()):
         table = torch.tensor(seeds)  # (seeds, points)
@@ -153,15 +155,17 @@ def accuracy_curves(
         mean = table.mean(0)
         ax.plot(steps, mean.numpy(), marker=MARKERS[n], lw=2.2, label=name, **look)
         ends.append(f"{name} {float(mean[-1]):.2f}")
-    ax.axhline(0.5, color=INK, linestyle=":", lw=1)
-    ax.annotate("guessing", (steps[-1], 0.49), ha="right", va="top", fontsize=9)
+    ax.axhline(0.5, color=INK, linestyle=":", lw=1, label="guessing")
     ax.set(xlabel="training step", ylabel="accuracy", ylim=(0.4, 1.02))
-    ax.legend(loc="upper left")
+    fig.legend(loc="outside lower center", ncols=2)
     return Picture(
         fig,
-        alt=f"Accuracy by training step. At the end, on average: {', '.join(ends)}.",
+        alt=(
+            f"{question} Accuracy by training step. "
+            f"At the end, on average: {', '.join(ends)}."
+        ),
         caption=(
-            "Is the period between five and six? Accuracy on fresh sequences while "
-            "training; thin lines are single seeds."
+            f"{question} Accuracy on fresh sequences while training; thin lines are "
+            "single seeds, thick ones their mean."
         ),
     )

@@ -122,6 +122,11 @@ def test_the_other_figures_draw_their_numbers() -> None:
     assert drawn(memory.figure, 0) == [1, 0.5, 0.25]
     curves = figures.validation_curves({"RNN": [0.2, 0.1]}, 0.05)
     assert "RNN 0.1; tomorrow = today, a horizontal line, 0.05" in curves.alt
+    both = figures.validation_curves({"RNN": [[0.2, 0.1], [0.4, 0.2]]}, 0.05)
+    assert "RNN 0.15; tomorrow" in both.alt
+    lines = [line.get_ydata() for line in both.figure.axes[0].lines[:3]]
+    means = [[0.2, 0.1], [0.4, 0.2], [0.3, 0.15]]
+    assert np.asarray(lines, dtype=float) == pytest.approx(np.array(means))
     path = torch.tensor([[1.0, 1.0], [0.3, 0.4]])
     descents = figures.descents({"SGD": path}, (1.0, 0.1))
     assert drawn(descents.figure, 1) == pytest.approx([2**0.5, 0.5], rel=1e-6)
