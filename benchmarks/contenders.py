@@ -1,10 +1,11 @@
-"""Three ways to train the same model on the same batches; each yields its losses.
+"""Four ways to train the same model on the same batches; each yields its losses.
 
 Every contender is a generator that trains for one epoch at each step, so that they
 can take turns on a machine that is not always equally fast.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from rnn_companion.engine import exact_matmul
 from rnn_companion.experiment import Experiment, _generator, _train, make_optimizer
 from rnn_companion.forecaster import Forecaster
-from rnn_companion.windows import Windows
+from rnn_companion.windows import Split, Windows
 
 Contender = Callable[[Experiment, Windows], Iterator[float]]
 
@@ -51,10 +52,25 @@ def plain(experiment: Experiment, windows: Windows) -> Iterator[float]:
     A loader of single windows, a batch-first model, autograd, the optimizer with its
     defaults, a loss read back at every step.
     """
-    model, data = BatchFirst(experiment.model()), WindowDataset(windows)
-    make = torch.optim.Adam if experiment.optimizer == "adam" else torch.optim.SGD
-    optimizer = make(model.parameters(), lr=experiment.learning_rate)
-    for dealt in _orders(experiment, windows):
+    yield from _plain(BatchFirst(experiment.model()), experiment, windows)
+
+
+def plain_study(experiment: Experiment, split: Split) -> Iterator[tuple[float, float]]:
+    """Train like `plain`, and after each epoch measure the error on the validation."""
+    model, data = BatchFirst(experiment.model()), WindowDataset(split.validation)
+    for loss in _plain(model, experiment, split.training):
+        total = 0.0
+        for X, Y in DataLoader(data, experiment.batch_size):
+            with torch.no_grad():
+                total += nn.functional.mse_loss(model(X), Y).item() * len(X)
+        yield loss, total / len(data)
+
+
+def _plain(
+    model: BatchFirst, experiment: Experiment, windows: Windows
+) -> Iterator[float]:
+    data, optimizer = WindowDataset(windows), plain_optimizer(experiment, model)
+    for dealt in orders(experiment, windows):
         total = 0.0
         loader = DataLoader(data, experiment.batch_size, sampler=dealt.tolist())
         for X, Y in loader:
@@ -66,11 +82,17 @@ def plain(experiment: Experiment, windows: Windows) -> Iterator[float]:
         yield total / len(loader)
 
 
+def plain_optimizer(experiment: Experiment, model: nn.Module) -> torch.optim.Optimizer:
+    """Make the optimizer with its defaults."""
+    make = torch.optim.Adam if experiment.optimizer == "adam" else torch.optim.SGD
+    return make(model.parameters(), lr=experiment.learning_rate)
+
+
 def tuned(experiment: Experiment, windows: Windows) -> Iterator[float]:
     """Tune PyTorch as one would: indexed tensors, fused optimizer, fast matmul."""
     model = experiment.model()
     optimizer = make_optimizer(experiment, model)
-    for dealt in _orders(experiment, windows):
+    for dealt in orders(experiment, windows):
         with exact_matmul():
             losses = []
             for batch in dealt.split(experiment.batch_size):
@@ -91,10 +113,21 @@ def ours(experiment: Experiment, windows: Windows) -> Iterator[float]:
             yield next(epochs)
 
 
-def _orders(experiment: Experiment, windows: Windows) -> Iterator[Tensor]:
+def bfloat16(experiment: Experiment, windows: Windows) -> Iterator[float]:
+    """Train as ours with products rounded to bfloat16: faster, not the same."""
+    return ours(replace(experiment, precision="bfloat16"), windows)
+
+
+def orders(experiment: Experiment, windows: Windows) -> Iterator[Tensor]:
+    """Deal the training windows, as every contender takes them, for each epoch."""
     order = _generator(experiment.seed, "order")
     for _ in range(experiment.epochs):
         yield torch.randperm(len(windows), generator=order)
 
 
-CONTENDERS: dict[str, Contender] = {"plain": plain, "tuned": tuned, "ours": ours}
+CONTENDERS: dict[str, Contender] = {
+    "plain": plain,
+    "tuned": tuned,
+    "ours": ours,
+    "ours bf16": bfloat16,
+}
