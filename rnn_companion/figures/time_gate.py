@@ -154,7 +154,7 @@ def accuracy_curves(
         ax.plot(steps, table.T.numpy(), lw=0.8, alpha=0.6, **look)
         mean = table.mean(0)
         ax.plot(steps, mean.numpy(), marker=MARKERS[n], lw=2.2, label=name, **look)
-        ends.append(f"{name} {float(mean[-1]):.2f}")
+        ends.append(f"{name}: {float(mean[-1]):.2f}")
     ax.axhline(0.5, color=INK, linestyle=":", lw=1, label="guessing")
     ax.set(xlabel="training step", ylabel="accuracy", ylim=(0.4, 1.02))
     fig.legend(loc="outside lower center", ncols=2)
@@ -162,7 +162,7 @@ def accuracy_curves(
         fig,
         alt=(
             f"{question} Accuracy by training step. "
-            f"At the end, on average: {', '.join(ends)}."
+            f"At the end, on average: {'; '.join(ends)}."
         ),
         caption=(
             f"{question} Accuracy on fresh sequences while training; thin lines are "

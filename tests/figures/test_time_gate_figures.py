@@ -50,7 +50,7 @@ def test_what_is_kept_is_drawn_as_given() -> None:
 def test_accuracies_are_drawn_seed_by_seed_with_their_mean() -> None:
     seeds = [[0.5, 0.6], [0.7, 0.8]]
     picture = figures.accuracy_curves({"LSTM": seeds}, every=20, question="Up?")
-    assert "LSTM 0.70" in picture.alt
+    assert "LSTM: 0.70" in picture.alt
     assert picture.alt.startswith("Up? ")
     assert picture.caption.startswith("Up? ")
     lines = picture.figure.axes[0].lines
