@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
+from fresh import Package, key, package_folder
 from strict import html_alts, is_real_alt
 
 from rnn_companion import cells
 
-from .conftest import Build, is_chapter, toc_notebooks, toc_pages
+from .conftest import ROOT, Build, is_chapter, toc_notebooks, toc_pages
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize
@@ -34,7 +35,10 @@ def test_every_page_exists_and_every_picture_has_words(book: Build, page: str) -
 def test_a_chapter_holds_the_figures_that_its_cells_made(
     book: Build, chapter: str
 ) -> None:
-    path = book.folder / "_build" / "jupyter_execute" / f"{chapter}.ipynb"
+    package = Package(package_folder("rnn_companion"))
+    caches = book.folder / "_build" / ".jupyter_cache" / chapter.replace("/", "-")
+    runs = (caches / key(ROOT / f"{chapter}.md", package)).glob("**/base.ipynb")
+    path = max(runs, key=lambda run: run.stat().st_mtime)
     cells = nbformat.read(path, as_version=4).cells
     outputs = [o for cell in cells for o in cell.get("outputs", [])]
     made = sum("image/png" in output.get("data", {}) for output in outputs)
