@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from rnn_companion.engine import exact_matmul, training_step
 from rnn_companion.forecaster import CELLS, Forecaster
 from rnn_companion.prices import Prices, load_prices
 from rnn_companion.progress import progress_bar
-from rnn_companion.records import Forecasts, Provenance, Record, code_hash
+from rnn_companion.records import RESULTS, Forecasts, Provenance, Record
 from rnn_companion.windows import Split, Windows, leaky_random_split, split_by_date
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -177,7 +176,7 @@ def run(
         If the prices are too few.
     """
     prices = load_prices() if prices is None else prices
-    started, place, made_by = time.perf_counter(), choose_device(device), code()
+    started, place = time.perf_counter(), choose_device(device)
     with exact_matmul():
         split = experiment.split(prices)
         model = experiment.model().to(place)
@@ -200,7 +199,7 @@ def run(
             prices.checksum,
             place,
             seconds=time.perf_counter() - started,
-            code=made_by,  # read first: a source may be edited while this runs
+            results=RESULTS["forecast"],
         ),
     )
 
@@ -286,15 +285,8 @@ def _forecasts(
     )
 
 
-@cache
-def code() -> str:
-    """Hash the code that decides what a record says (`code_hash`)."""
-    names = "configurations", "windows", "forecaster", "engine", "experiment"
-    return code_hash(f"rnn_companion.{name}" for name in names)
-
-
 def provenance(
-    data: str, checksum: str, device: torch.device, seconds: float, code: str = ""
+    data: str, checksum: str, device: torch.device, seconds: float, results: int
 ) -> Provenance:
     """Say where a record comes from that was made just now, by this program.
 
@@ -306,8 +298,8 @@ def provenance(
         What it ran on.
     seconds : float
         How long it took.
-    code : str
-        `code_hash` of the modules that decided the result.
+    results : int
+        Version of the results, from `RESULTS`.
     """
     cuda = device.type == "cuda"
     return Provenance(
@@ -321,7 +313,7 @@ def provenance(
         },
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 3),
-        code=code,
+        results=results,
     )
 
 

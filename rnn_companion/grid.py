@@ -28,10 +28,10 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from rnn_companion.experiment import Experiment, choose_device, code, run
+from rnn_companion.experiment import Experiment, choose_device, run
 from rnn_companion.forecaster import GATES
 from rnn_companion.prices import Prices, load_prices
-from rnn_companion.records import Line, Record, RecordFile, record_key
+from rnn_companion.records import RESULTS, Line, Record, RecordFile, record_key
 
 W = TypeVar("W")  # settings of a run
 R = TypeVar("R", bound=Line)  # its record
@@ -130,7 +130,7 @@ def run_all(
         The data; Microsoft's by default.
     out : str or Path, optional
         A record file. Each record is added as its run ends; runs that the file
-        holds already, with the same settings, data and code, are not repeated.
+        holds already, from the same settings and data, are not repeated.
     device : str
         See `choose_device`.
     workers : int, optional
@@ -159,7 +159,7 @@ def run_all(
     """
     prices = load_prices() if prices is None else prices
     return complete(
-        [(record_key(asdict(e), prices.checksum, code()), e) for e in experiments],
+        [(forecast_key(e, prices.checksum), e) for e in experiments],
         partial(_job, prices=prices, device=device, forecasts=forecasts),
         None if out is None else RecordFile(out),
         cost=cost,
@@ -219,14 +219,19 @@ def complete(
                 continue
             if result.key != keys[settings]:
                 raise GridError(
-                    f"{settings} was run by other code than this: an edit while the "
-                    "grid ran? Run it again; what is done is kept"
+                    f"{settings} was run by another version of the package than this: "
+                    "install the same one everywhere; what is done is kept"
                 )
             if file is not None:
                 file.append(result)
             done[result.key] = result
     _refuse_failures(failures)
     return [done[key] for key, _ in work]
+
+
+def forecast_key(experiment: Experiment, checksum: str) -> str:
+    """Name the record that an experiment will have on some data."""
+    return record_key(asdict(experiment), checksum, RESULTS["forecast"])
 
 
 def _job(experiment: Experiment, prices: Prices, device: str, forecasts: str) -> Record:
@@ -356,8 +361,8 @@ def recorded(
     Returns
     -------
     dict of Experiment to Record
-        Those that ran with just these settings, on these data, by the code that is
-        installed now. All others are as if they were not there.
+        Those that ran with just these settings, on these data, by this version of
+        the results. All others are as if they were not there.
 
     Raises
     ------
@@ -365,7 +370,7 @@ def recorded(
         If the file is torn or foreign.
     """
     found = {record.key: record for record in RecordFile(path).read()}
-    keys = {e: record_key(asdict(e), checksum, code()) for e in experiments}
+    keys = {e: forecast_key(e, checksum) for e in experiments}
     return {e: found[key] for e, key in keys.items() if key in found}
 
 

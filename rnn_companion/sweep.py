@@ -13,8 +13,8 @@ from typing import Any
 
 from rnn_companion.forecaster import GATES
 from rnn_companion.grid import complete
-from rnn_companion.memory import Trial, TrialRecord, code, run_trial
-from rnn_companion.records import RecordFile, record_key
+from rnn_companion.memory import Trial, TrialRecord, run_trial
+from rnn_companion.records import RESULTS, RecordFile, record_key
 
 __all__ = ["RECIPES", "recipe_of", "run_trials", "trials"]
 
@@ -119,7 +119,7 @@ def run_trials(
         If `out` is torn or foreign.
     """
     return complete(
-        [(record_key(asdict(t), "", code()), t) for t in trials],
+        [(record_key(asdict(t), "", RESULTS["memory"]), t) for t in trials],
         partial(run_trial, device=device, progress=False),
         None if out is None else RecordFile(out, TrialRecord),
         cost=cost,

@@ -31,7 +31,7 @@ from rnn_companion.experiment import (
     provenance,
 )
 from rnn_companion.progress import progress_bar
-from rnn_companion.records import Provenance, code_hash, record_key
+from rnn_companion.records import RESULTS, Provenance, record_key
 
 __all__ = [
     "CharacterModel",
@@ -582,8 +582,8 @@ class TextRecord:
 
     @property
     def key(self) -> str:
-        """Settings, corpus and code: records with equal keys say the same."""
-        made_from = self.provenance.checksum, self.provenance.code
+        """Settings, corpus and version of the results: equal keys, equal numbers."""
+        made_from = self.provenance.checksum, self.provenance.results
         return record_key(self.settings, *made_from)
 
     def to_json(self) -> str:
@@ -687,7 +687,7 @@ def train(
             corpus.checksum,
             place,
             time.perf_counter() - started,
-            code_hash(["rnn_companion.text"]),
+            RESULTS["text"],
         ),
     )
 

@@ -32,7 +32,7 @@ from rnn_companion.grid import (
     table,
 )
 from rnn_companion.prices import Prices
-from rnn_companion.records import Record, RecordFile, RecordFileError
+from rnn_companion.records import RESULTS, Record, RecordFile, RecordFileError
 
 DAYS = 80
 STUDY = [
@@ -136,27 +136,31 @@ def test_what_is_in_the_file_is_not_run_again(
     other = Prices(prices.dates, prices.close + 1, "other")
     run_all(small[:1], other, out=out, workers=1)
     assert ran == [*small[3:5], small[0]]  # other data, another run
-    for module in ("grid", "experiment"):
-        monkeypatch.setattr(f"rnn_companion.{module}.code", lambda: "other code")
+    monkeypatch.setitem(RESULTS, "forecast", RESULTS["forecast"] + 1)
     run_all(small[:1], prices, out=out, workers=1)
-    assert ran[3:] == small[:1]  # other code, another run
+    assert ran[3:] == small[:1]  # another version of the results, another run
 
 
-def test_what_other_code_ran_is_refused_and_not_kept(
+def test_what_another_version_ran_is_refused_and_not_kept(
     small: list[Experiment],
     prices: Prices,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A worker that started after an edit must not pass for this code."""
+    """A cluster's worker may have another version of the package installed."""
     out = tmp_path / "records.jsonl"
-    monkeypatch.setattr("rnn_companion.experiment.code", lambda: "edited")
-    with pytest.raises(GridError, match="was run by other code than this"):
+
+    def other(*args: Any, **kwargs: Any) -> Record:  # noqa: ANN401
+        record = run(*args, **kwargs)
+        return replace(record, provenance=replace(record.provenance, results=99))
+
+    monkeypatch.setattr("rnn_companion.grid.run", other)
+    with pytest.raises(GridError, match="was run by another version of the package"):
         run_all(small[:1], prices, out=out, workers=1)
     assert not out.exists()
 
 
-def test_only_records_of_these_settings_data_and_code_are_found(
+def test_only_records_of_these_settings_data_and_results_are_found(
     small: list[Experiment],
     prices: Prices,
     tmp_path: Path,
@@ -168,7 +172,7 @@ def test_only_records_of_these_settings_data_and_code_are_found(
     assert recorded(out, wanted, prices.checksum) == {small[1]: second}
     assert recorded(out, small, "other data") == {}
     assert list(recorded(out, small, prices.checksum).values()) == [first, second]
-    monkeypatch.setattr("rnn_companion.grid.code", lambda: "other code")
+    monkeypatch.setitem(RESULTS, "forecast", RESULTS["forecast"] + 1)
     assert recorded(out, small, prices.checksum) == {}
 
 

@@ -305,15 +305,15 @@ def test_trials_side_by_side_say_the_same() -> None:
     assert [r.checks for r in alone] == [r.checks for r in beside]
 
 
-def test_other_code_runs_again(tmp_path: Path) -> None:
-    """A record of other code is kept, but not taken for one of this code."""
+def test_another_version_of_the_results_runs_again(tmp_path: Path) -> None:
+    """An older record is kept, but not taken for one of this version."""
     out = tmp_path / "trials.jsonl"
     (record,) = run_trials(QUICK[:1], device="cpu", workers=1, progress=False)
-    old = replace(record, provenance=replace(record.provenance, code="other"))
+    old = replace(record, provenance=replace(record.provenance, results=0))
     RecordFile(out, TrialRecord).append(old)
     run_trials(QUICK[:1], out=out, device="cpu", workers=1, progress=False)
-    codes = [r.provenance.code for r in RecordFile(out, TrialRecord).read()]
-    assert codes == ["other", record.provenance.code]
+    versions = [r.provenance.results for r in RecordFile(out, TrialRecord).read()]
+    assert versions == [0, record.provenance.results]
 
 
 def test_a_record_of_something_else_is_refused(tmp_path: Path) -> None:

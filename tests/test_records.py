@@ -1,6 +1,5 @@
 """The promises of a record file: whole lines, nothing lost, nothing overwritten."""
 
-import json
 import multiprocessing
 import os
 import random
@@ -19,11 +18,10 @@ from rnn_companion.records import (
     Record,
     RecordFile,
     RecordFileError,
-    code_hash,
     origin,
 )
 
-PLACE = Provenance("MSFT", "sum", "cpu", {"torch": "2"}, "2026-01-01", 1.0, "code")
+PLACE = Provenance("MSFT", "sum", "cpu", {"torch": "2"}, "2026-01-01", 1.0, 1)
 
 
 def make(seed: int = 0, size: int = 0) -> Record:
@@ -211,23 +209,17 @@ def test_reading_leaves_no_trace(file: RecordFile[Record]) -> None:
     assert os.listdir(file.path.parent) == ["records.jsonl"]
 
 
-def test_the_key_is_settings_data_and_code() -> None:
+def test_the_key_is_settings_data_and_version_of_the_results() -> None:
     record = make()
     for other in (
         replace(record, settings={"seed": 0, "cell": "lstm"}),
         replace(record, provenance=replace(PLACE, checksum="other")),
-        replace(record, provenance=replace(PLACE, code="other")),
+        replace(record, provenance=replace(PLACE, results=2)),
     ):
         assert other.key != record.key
     swapped = dict(reversed(record.settings.items()))
     later = replace(PLACE, date="2027-01-01", seconds=9.0, device="gpu")
     assert replace(record, settings=swapped, provenance=later).key == record.key
-
-
-def test_an_older_record_without_a_code_hash_is_read() -> None:
-    fields = json.loads(make().to_json())
-    del fields["provenance"]["code"]
-    assert Record.from_json(json.dumps(fields)).provenance.code == ""
 
 
 def test_the_ends_are_the_first_and_last_output() -> None:
@@ -239,42 +231,3 @@ def test_the_ends_are_the_first_and_last_output() -> None:
     assert make(size=9).with_forecasts("all") == make(size=9)
     with pytest.raises(ValueError, match="'some': choose all, ends or none"):
         make(size=9).with_forecasts("some")
-
-
-SOURCE = '''"""Docstring."""
-X = "a # b"  # comment
-
-
-def f(n: int) -> int:
-    """Docstring,
-    in two lines."""
-    return n + 1
-'''
-
-
-@pytest.mark.parametrize(
-    ("change", "same"),
-    [
-        (lambda s: s.replace("Docstring", "Words"), True),
-        (lambda s: s.replace("# comment", "# other words"), True),
-        (lambda s: s.replace("\n\n\n", "\n"), True),
-        (lambda s: s.replace("n + 1", "n + 2"), False),
-        (lambda s: s.replace("a # b", "a # c"), False),
-        (lambda s: s.replace("n: int", "m: int"), False),
-    ],
-)
-def test_the_code_hash_sees_code_and_nothing_else(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    change: Callable[[str], str],
-    same: bool,
-) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "before_it.py").write_text(SOURCE)
-    (tmp_path / "after_it.py").write_text(change(SOURCE))
-    assert (code_hash(["before_it"]) == code_hash(["after_it"])) is same
-
-
-def test_the_code_hash_of_no_module_is_refused() -> None:
-    with pytest.raises(ModuleNotFoundError, match="no module"):
-        code_hash(["rnn_companion.nothing"])
