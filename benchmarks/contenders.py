@@ -11,10 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from rnn_companion.engine import exact_matmul
-from rnn_companion.experiment import Experiment, _generator, _train, make_optimizer
-from rnn_companion.forecaster import Forecaster
-from rnn_companion.windows import Split, Windows
+from rnn_companion.forecasting.engine import exact_matmul
+from rnn_companion.forecasting.experiment import (
+    Experiment,
+    _generator,
+    _train,
+    make_optimizer,
+)
+from rnn_companion.forecasting.forecaster import Forecaster
+from rnn_companion.forecasting.windows import Split, Windows
 
 Contender = Callable[[Experiment, Windows], Iterator[float]]
 
@@ -106,7 +111,7 @@ def tuned(experiment: Experiment, windows: Windows) -> Iterator[float]:
 
 
 def ours(experiment: Experiment, windows: Windows) -> Iterator[float]:
-    """Train as `rnn_companion.experiment.run` does."""
+    """Train as `rnn_companion.forecasting.experiment.run` does."""
     epochs = _train(experiment, experiment.model(), windows, progress=False)
     for _ in range(experiment.epochs):
         with exact_matmul():

@@ -9,8 +9,8 @@ only the records of the book's own series are made.
 import argparse
 from pathlib import Path
 
-from rnn_companion.grid import cost, grid, run_all
-from rnn_companion.prices import Prices, load_prices
+from rnn_companion.forecasting.grid import cost, grid, run_all
+from rnn_companion.forecasting.prices import Prices, load_prices
 
 RECORDS = Path(__file__).parent.parent / "book" / "records"
 PROTOCOLS = ("honest", "source")

@@ -20,11 +20,11 @@ import torch
 from benchmarks.contenders import CONTENDERS, plain_study
 from benchmarks.peers import PEERS, missing
 from benchmarks.peers.apart import CLOCKS, apart
-from rnn_companion.engine import _medium_is_exact, exact_matmul
-from rnn_companion.experiment import Experiment, run
-from rnn_companion.grid import cost, grid, run_all
-from rnn_companion.prices import Prices, load_prices
-from rnn_companion.windows import Windows
+from rnn_companion.forecasting.engine import _medium_is_exact, exact_matmul
+from rnn_companion.forecasting.experiment import Experiment, run
+from rnn_companion.forecasting.grid import cost, grid, run_all
+from rnn_companion.forecasting.prices import Prices, load_prices
+from rnn_companion.forecasting.windows import Windows
 
 TOLERANCE = 1e-4  # relative, of losses after the last epoch
 LOOSER = {

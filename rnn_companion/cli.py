@@ -112,8 +112,8 @@ def add_grid(parser: argparse.ArgumentParser) -> None:
 
 def run_grid(settings: argparse.Namespace) -> int:
     """Run the subcommand `grid`."""
-    from rnn_companion.grid import cost, grid, run_all
-    from rnn_companion.prices import load_prices
+    from rnn_companion.forecasting.grid import cost, grid, run_all
+    from rnn_companion.forecasting.prices import load_prices
 
     experiments = grid(
         cells=settings.cells,
@@ -162,8 +162,8 @@ def add_table(parser: argparse.ArgumentParser) -> None:
 
 def run_table(settings: argparse.Namespace) -> int:
     """Run the subcommand `table`."""
-    from rnn_companion.grid import study_table, table
-    from rnn_companion.records import RecordFile
+    from rnn_companion.forecasting.grid import study_table, table
+    from rnn_companion.forecasting.records import RecordFile
 
     if not Path(settings.records).exists():
         raise FileNotFoundError(2, "no such file", settings.records)
@@ -189,7 +189,7 @@ def add_palindromes(parser: argparse.ArgumentParser) -> None:
 
 def run_palindromes(settings: argparse.Namespace) -> int:
     """Run the subcommand `palindromes`."""
-    from rnn_companion.sweep import cost, recipe_of, run_trials, trials
+    from rnn_companion.tasks.sweep import cost, recipe_of, run_trials, trials
 
     chosen = [
         trial
@@ -245,8 +245,8 @@ def _add_text_train(parser: argparse.ArgumentParser) -> None:
 
 def run_text_train(settings: argparse.Namespace) -> int:
     """Run `text train`."""
-    from rnn_companion.records import RecordFile
-    from rnn_companion.text import (
+    from rnn_companion.forecasting.records import RecordFile
+    from rnn_companion.tasks.text import (
         TextRecord,
         TextTraining,
         load_corpus,
@@ -292,7 +292,7 @@ def run_text_sample(settings: argparse.Namespace) -> int:
     """Run `text sample`; characters come as they are drawn."""
     import torch
 
-    from rnn_companion.text import load_model, show, stream
+    from rnn_companion.tasks.text import load_model, show, stream
 
     written = stream(
         load_model(settings.model),

@@ -11,8 +11,8 @@ import torch
 from keras import KerasTensor, layers, ops
 
 from benchmarks.contenders import orders
-from rnn_companion.experiment import Experiment
-from rnn_companion.windows import Windows
+from rnn_companion.forecasting.experiment import Experiment
+from rnn_companion.forecasting.windows import Windows
 
 
 def train(

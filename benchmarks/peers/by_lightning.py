@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
 from benchmarks.contenders import BatchFirst, WindowDataset, orders, plain_optimizer
-from rnn_companion.experiment import Experiment
-from rnn_companion.windows import Windows
+from rnn_companion.forecasting.experiment import Experiment
+from rnn_companion.forecasting.windows import Windows
 
 
 def train(

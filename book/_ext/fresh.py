@@ -111,13 +111,19 @@ class Package:
     def _resolve(self, name: str) -> set[str]:
         """Find the modules behind a dotted name, which may end in an attribute."""
         parent, _, last = name.rpartition(".")
-        if name in self.modules:
-            found = name
-        else:
-            found = self._exports.get(parent, {}).get(last, parent)
-        parts = found.split(".")
+        if name not in self.modules:
+            home = self._exports.get(parent, {}).get(last, parent)
+            name = f"{home}.{last}" if f"{home}.{last}" in self.modules else home
+        parts = name.split(".")
         above = {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
-        return above & set(self.modules)
+        return (above | self._within(name)) & set(self.modules)
+
+    def _within(self, name: str) -> set[str]:
+        """Find what a lazy package may load, if it is taken as a whole."""
+        if name == self.name:
+            return set()
+        exports = self._exports.get(name, {})
+        return {*exports.values(), *(f"{name}.{last}" for last in exports)}
 
     def _parent(self, module: str) -> str:
         path = self.modules.get(module)

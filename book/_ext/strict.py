@@ -65,7 +65,7 @@ def _warn_unless_real(alt: str | None, node: nodes.Node, docname: str) -> None:
     if not is_real_alt(alt):
         logger.warning(
             "image without alternative text (alt=%r): say in words what it shows, "
-            "with rnn_companion.frames.Picture for a figure from code",
+            "with rnn_companion.figures.frames.Picture for a figure from code",
             alt,
             location=node if node.source else docname,
             type="strict",

@@ -4,8 +4,8 @@ Each check runs a function on small random inputs and compares it with the book'
 own. Where they differ it tries the mistakes that are often made, and names the one
 that gives the same wrong numbers. Nothing here is secret, and nothing is graded.
 
->>> from rnn_companion import cells, check
->>> check.rnn_step(cells.rnn_step)
+>>> from rnn_companion import networks, check
+>>> check.rnn_step(networks.rnn_step)
 rnn_step: correct.
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rnn_companion import cells
+from rnn_companion import networks
 from rnn_companion.check.examine import Function, Mistakes, draw, examine
 
 S, tanh = torch.sigmoid, torch.tanh
@@ -17,7 +17,7 @@ def lstm_step(function: Function) -> None:
     Parameters
     ----------
     function : callable
-        Returns the new hidden and cell states, each (B, h); `cells.lstm_step` is
+        Returns the new hidden and cell states, each (B, h); `networks.lstm_step` is
         the book's own. Gates are stacked in torch's order i, f, g, o.
 
     Raises
@@ -26,7 +26,7 @@ def lstm_step(function: Function) -> None:
         With a diagnosis.
     """
     cases = [_step_case(5, 3, 4), _step_case(1, 2, 3), _step_case(4, 4, 4)]
-    examine("lstm_step", function, cells.lstm_step, cases, _LSTM_STEP)
+    examine("lstm_step", function, networks.lstm_step, cases, _LSTM_STEP)
 
 
 def _step_case(B: int, d: int, h: int) -> tuple[Tensor, ...]:
@@ -65,7 +65,7 @@ def _with(C_t: Function) -> Function:
 
 _LSTM_STEP: Mistakes = {
     "the results are in the wrong order: first H, then C": (
-        lambda *a: cells.lstm_step(*a)[::-1]
+        lambda *a: networks.lstm_step(*a)[::-1]
     ),
     "the gates are in the wrong order: torch stacks i, f, g, o, and this takes "
     "i, f, o, g": _lstm_with(_cell, "ifog"),

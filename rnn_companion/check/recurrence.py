@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rnn_companion import cells
+from rnn_companion import networks
 from rnn_companion.check.examine import Function, Mistakes, draw, examine
 
 
@@ -19,7 +19,7 @@ def rnn_step(function: Function) -> None:
     Parameters
     ----------
     function : callable
-        Returns the new states, (B, h); `cells.rnn_step` is the book's own.
+        Returns the new states, (B, h); `networks.rnn_step` is the book's own.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def rnn_step(function: Function) -> None:
         With a diagnosis.
     """
     cases = [_step_case(5, 3, 4), _step_case(1, 2, 6), _step_case(3, 3, 3)]
-    examine("rnn_step", function, cells.rnn_step, cases, _RNN_STEP)
+    examine("rnn_step", function, networks.rnn_step, cases, _RNN_STEP)
 
 
 _RNN_STEP: Mistakes = {
@@ -73,7 +73,7 @@ def rnn(function: Function) -> None:
     Parameters
     ----------
     function : callable
-        Returns the states of all steps, (T, B, h); `cells.rnn` is the book's own.
+        Returns the states of all steps, (T, B, h); `networks.rnn` is the book's own.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def rnn(function: Function) -> None:
         With a diagnosis.
     """
     cases = [_rnn_case(6, 5, 3, 4), _rnn_case(1, 2, 3, 2), _rnn_case(4, 4, 4, 4)]
-    examine("rnn", function, cells.rnn, cases, _RNN)
+    examine("rnn", function, networks.rnn, cases, _RNN)
 
 
 def _with_step(step: Function) -> Function:
@@ -99,25 +99,25 @@ def _with_step(step: Function) -> Function:
 
 _RNN: Mistakes = {
     "only the last state is returned; give all T of them": (
-        lambda X, *rest: cells.rnn(X, *rest)[-1]
+        lambda X, *rest: networks.rnn(X, *rest)[-1]
     ),
     "the states come with the batch first; time goes first": (
-        lambda X, *rest: cells.rnn(X, *rest).transpose(0, 1)
+        lambda X, *rest: networks.rnn(X, *rest).transpose(0, 1)
     ),
     "the initial state H_0 is not used": (
-        lambda X, H_0, *rest: cells.rnn(X, torch.zeros_like(H_0), *rest)
+        lambda X, H_0, *rest: networks.rnn(X, torch.zeros_like(H_0), *rest)
     ),
     "the state is not carried on: every step starts from H_0": (
-        lambda X, H_0, *rest: torch.stack([cells.rnn_step(x, H_0, *rest) for x in X])
+        lambda X, H_0, *rest: torch.stack([networks.rnn_step(x, H_0, *rest) for x in X])
     ),
     "the states are one step late: H_0 is in the result, the last state is not": (
-        lambda X, H_0, *rest: torch.cat([H_0[None], cells.rnn(X, H_0, *rest)[:-1]])
+        lambda X, H_0, *rest: torch.cat([H_0[None], networks.rnn(X, H_0, *rest)[:-1]])
     ),
     "H_0 is in the result: there are T states to return, H_1 to H_T": (
-        lambda X, H_0, *rest: torch.cat([H_0[None], cells.rnn(X, H_0, *rest)])
+        lambda X, H_0, *rest: torch.cat([H_0[None], networks.rnn(X, H_0, *rest)])
     ),
     "the sequence is read from its end": (
-        lambda X, H_0, *rest: cells.rnn(X.flip(0), H_0, *rest)
+        lambda X, H_0, *rest: networks.rnn(X.flip(0), H_0, *rest)
     ),
     **{diagnosis: _with_step(step) for diagnosis, step in _RNN_STEP.items()},
 }

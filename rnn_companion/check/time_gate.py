@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rnn_companion import cells
+from rnn_companion import networks
 from rnn_companion.check.examine import Function, Mistakes, draw, examine
 
 
@@ -16,14 +16,14 @@ def time_gate(function: Function) -> None:
     ----------
     function : callable
         Takes tensors that broadcast; returns how far the gate is open, in [0, 1];
-        `cells.time_gate` is the book's own.
+        `networks.time_gate` is the book's own.
 
     Raises
     ------
     Wrong
         With a diagnosis.
     """
-    examine("time_gate", function, cells.time_gate, _gates(), _TIME_GATE)
+    examine("time_gate", function, networks.time_gate, _gates(), _TIME_GATE)
 
 
 def _gates() -> list[tuple[Tensor, ...]]:

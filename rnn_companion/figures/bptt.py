@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from rnn_companion.figures._style import COLORS, INK, LINES, MARKERS, PALE, figure
-from rnn_companion.frames import Frames, Picture
+from rnn_companion.figures.frames import Frames, Picture
+from rnn_companion.figures.style import COLORS, INK, LINES, MARKERS, PALE, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,9 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from rnn_companion.configurations import Layout
-from rnn_companion.frames import Frames, Picture
-
-from ._style import COLORS, INK, LINES, MARKERS, PALE, figure
+from rnn_companion.figures.frames import Frames, Picture
+from rnn_companion.figures.style import COLORS, INK, LINES, MARKERS, PALE, figure
+from rnn_companion.forecasting.configurations import Layout
 
 Influence = Sequence[Sequence[float]]  # outputs x inputs
 

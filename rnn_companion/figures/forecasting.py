@@ -8,12 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnn_companion.experiment import Experiment
 from rnn_companion.figures.configurations import plain_ticks
-from rnn_companion.frames import Frames, Picture
-from rnn_companion.records import Record
-
-from ._style import COLORS, INK, LINES, MARKERS, figure
+from rnn_companion.figures.frames import Frames, Picture
+from rnn_companion.figures.style import COLORS, INK, LINES, MARKERS, figure
+from rnn_companion.forecasting.experiment import Experiment
+from rnn_companion.forecasting.records import Record
 
 Cell = tuple[str, int, str, str]  # cell, length, configuration, optimizer
 SHORT = {"many-to-many-aligned": "many-to-many", "many-to-one": "many-to-one"}

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from rnn_companion.figures._style import COLORS, INK, LINES, MARKERS, PALE, figure
-from rnn_companion.frames import Frames, Picture
-from rnn_companion.truncation import Comparison
+from rnn_companion.figures.frames import Frames, Picture
+from rnn_companion.figures.style import COLORS, INK, LINES, MARKERS, PALE, figure
+from rnn_companion.gradients.truncation import Comparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from rnn_companion import cells
-from rnn_companion.figures._style import COLORS, INK, LINES, MARKERS, PALE, figure
-from rnn_companion.frames import Frames, Picture
+from rnn_companion import networks
+from rnn_companion.figures.frames import Frames, Picture
+from rnn_companion.figures.style import COLORS, INK, LINES, MARKERS, PALE, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -135,13 +135,13 @@ def one_unit(a_i: Tensor, a_f: Tensor, a_g: Tensor, a_o: Tensor) -> Unit:
     """Run one LSTM unit on pre-activations set by hand, each `(T,)`.
 
     The pre-activations are fed in as four inputs through the identity matrix, with
-    no recurrent weights and no bias: what runs is `cells.lstm` as it is.
+    no recurrent weights and no bias: what runs is `networks.lstm` as it is.
     """
     X = torch.stack([a_i, a_f, a_g, a_o], dim=1)[:, None]  # (T, 1, 4)
     parameters = torch.eye(4).to(X), X.new_zeros(4, 1), X.new_zeros(4)
     zero = X.new_zeros(1, 1)
-    H, C = cells.lstm(X, zero, zero, *parameters)
-    i, f, g, _ = cells.lstm_gates(X, X.new_zeros(len(X), 1, 1), *parameters)
+    H, C = networks.lstm(X, zero, zero, *parameters)
+    i, f, g, _ = networks.lstm_gates(X, X.new_zeros(len(X), 1, 1), *parameters)
     kept = f * torch.cat([zero[None], C[:-1]])
     return Unit(*(part.flatten() for part in (kept, i * g, C, H)))
 
@@ -491,7 +491,7 @@ def validation_curves(
 
 @figure
 def gates_on_prices(
-    dates: pd.DatetimeIndex, close: Tensor, gates: cells.Gates, C: Tensor
+    dates: pd.DatetimeIndex, close: Tensor, gates: networks.Gates, C: Tensor
 ) -> Picture:
     """Draw what the gates of a trained LSTM do while it reads real prices.
 

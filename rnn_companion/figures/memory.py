@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from rnn_companion.figures._style import COLORS, LINES, MARKERS, figure
-from rnn_companion.frames import Frames, Picture
-from rnn_companion.memory import TrialRecord
-from rnn_companion.sweep import RECIPES, recipe_of
+from rnn_companion.figures.frames import Frames, Picture
+from rnn_companion.figures.style import COLORS, LINES, MARKERS, figure
+from rnn_companion.tasks.memory import TrialRecord
+from rnn_companion.tasks.sweep import RECIPES, recipe_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -130,7 +130,7 @@ def by_length(records: Sequence[TrialRecord]) -> Frames:
     Parameters
     ----------
     records : sequence of TrialRecord
-        Of any length and of the recipes of `rnn_companion.sweep`.
+        Of any length and of the recipes of `rnn_companion.tasks.sweep`.
 
     Returns
     -------

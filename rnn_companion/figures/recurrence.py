@@ -12,13 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-from rnn_companion.cells import rnn
-from rnn_companion.frames import Frames, Picture
-from rnn_companion.graph import Name, roll
-from rnn_companion.prices import Prices
-from rnn_companion.records import Record
-
-from ._style import COLORS, INK, LINES, MARKERS, PALE, figure
+from rnn_companion.figures.frames import Frames, Picture
+from rnn_companion.figures.style import COLORS, INK, LINES, MARKERS, PALE, figure
+from rnn_companion.forecasting.prices import Prices
+from rnn_companion.forecasting.records import Record
+from rnn_companion.networks import rnn
+from rnn_companion.networks.graph import Name, roll
 
 ROWS = {"x": 0, "h": 1, "o": 2, "ℓ": 3, "y": 3, "L": 4}
 Point = tuple[float, float]
@@ -143,7 +142,7 @@ def _live(start: dict[str, Any]) -> dict[str, Any]:
 def _states(
     inputs: str, w_x: float, w_h: float, b: float
 ) -> tuple[list[float], list[float]]:
-    """Read the inputs, and run `cells.rnn` on them: x_1..x_T and h_0..h_T."""
+    """Read the inputs, and run `networks.rnn` on them: x_1..x_T and h_0..h_T."""
     try:
         xs = [float(x) for x in inputs.split(",")]
     except ValueError:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from rnn_companion.figures._style import COLORS, INK, LINES, MARKERS, figure
-from rnn_companion.frames import Frames, Picture
-from rnn_companion.text import CONTEXTS, CURVE_EVERY, TextRecord
+from rnn_companion.figures.frames import Frames, Picture
+from rnn_companion.figures.style import COLORS, INK, LINES, MARKERS, figure
+from rnn_companion.tasks.text import CONTEXTS, CURVE_EVERY, TextRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

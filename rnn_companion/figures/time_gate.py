@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from rnn_companion import cells
-from rnn_companion.figures._style import COLORS, INK, LINES, MARKERS, figure
-from rnn_companion.frames import Frames, Picture
+from rnn_companion import networks
+from rnn_companion.figures.frames import Frames, Picture
+from rnn_companion.figures.style import COLORS, INK, LINES, MARKERS, figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ def clock() -> Frames:
 
     def gate(period: float, shift: float, open_ratio: float, times: Tensor) -> Tensor:
         tau, s, r_on = times.new_tensor([period, shift, open_ratio])
-        return cells.time_gate(times, tau, s, r_on)
+        return networks.time_gate(times, tau, s, r_on)
 
     def alt(**values: float) -> str:
         k = gate(**values, times=_steps())

@@ -47,7 +47,7 @@ MUST_FAIL = [
 ]
 MUST_PASS = [
     "import torch; assert torch.allclose(torch.ones(2), torch.ones(2))",
-    "from rnn_companion import cells, check; check.rnn_step(cells.rnn_step)",
+    "from rnn_companion import networks, check; check.rnn_step(networks.rnn_step)",
 ]
 
 

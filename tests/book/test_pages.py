@@ -10,7 +10,7 @@ import pytest
 from fresh import Package, key, package_folder
 from strict import html_alts, is_real_alt
 
-from rnn_companion import cells
+from rnn_companion import networks
 
 from .conftest import ROOT, Build, is_chapter, toc_notebooks, toc_pages
 
@@ -52,8 +52,8 @@ def test_the_packages_page_has_its_names_and_links_to_the_equations(
     book: Build,
 ) -> None:
     html = book.page("book/api")
-    for name in cells.__all__:
-        assert f'id="rnn_companion.cells.{name}"' in html
+    for name in dir(networks):
+        assert f'id="rnn_companion.networks.{name}"' in html
     assert 'href="1-recurrence.html#equation-eq-rnn"' in html
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rnn_companion.configurations import Layout
 from rnn_companion.figures import configurations as figures
+from rnn_companion.forecasting.configurations import Layout
 
 REACH = [
     (Layout("many-to-one", 3), [[0.1, 0.2, 0.5]]),

@@ -7,7 +7,7 @@ import pytest
 
 from rnn_companion import Experiment, Record, run
 from rnn_companion.figures import forecasting as figures
-from rnn_companion.grid import grid
+from rnn_companion.forecasting.grid import grid
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import torch
 from matplotlib.lines import Line2D
 
 from rnn_companion.figures import gradients as figures
-from rnn_companion.frames import Frames
-from rnn_companion.truncation import Comparison
+from rnn_companion.figures.frames import Frames
+from rnn_companion.gradients.truncation import Comparison
 
 
 def heights(line: Line2D) -> list[float]:

@@ -9,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from rnn_companion import cells
+from rnn_companion import networks
 from rnn_companion.figures import lstm as figures
 
 CANDIDATES = [0.0, 2.0, 0.0, -1.0, 0.5]
@@ -18,12 +18,12 @@ CANDIDATES = [0.0, 2.0, 0.0, -1.0, 0.5]
 def by_cells_lstm(
     a_i: float, a_f: float, a_o: float
 ) -> tuple[list[float], list[float]]:
-    """Run `cells.lstm` with the gates set by its biases; return h and c by step."""
+    """Run `networks.lstm` with the gates set by its biases; return h and c by step."""
     X = torch.tensor(CANDIDATES, dtype=torch.float64)[:, None, None]
     W_x = torch.tensor([[0.0], [0.0], [1.0], [0.0]], dtype=torch.float64)
     b = torch.tensor([a_i, a_f, 0.0, a_o], dtype=torch.float64)
     zero, nothing = torch.zeros(1, 1).double(), torch.zeros(4, 1).double()
-    H, C = cells.lstm(X, zero, zero, W_x, nothing, b)
+    H, C = networks.lstm(X, zero, zero, W_x, nothing, b)
     return H.flatten().tolist(), C.flatten().tolist()
 
 
@@ -135,7 +135,7 @@ def test_the_other_figures_draw_their_numbers() -> None:
 def test_the_gates_on_prices_have_a_line_for_every_unit() -> None:
     T, h = 6, 3
     parts = torch.rand(5, T, h, generator=torch.Generator().manual_seed(0))
-    gates = cells.Gates(*parts[:4])
+    gates = networks.Gates(*parts[:4])
     dates = pd.date_range("2024-01-01", periods=T)
     picture = figures.gates_on_prices(dates, torch.arange(6.0), gates, parts[4])
     shown = [picture.figure.axes[n].lines for n in (1, 2, 3, 4)]

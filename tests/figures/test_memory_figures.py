@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 from rnn_companion.figures import memory as figures
-from rnn_companion.memory import Checks, Trial, TrialRecord
-from rnn_companion.records import Provenance
-from rnn_companion.sweep import RECIPES
+from rnn_companion.forecasting.records import Provenance
+from rnn_companion.tasks.memory import Checks, Trial, TrialRecord
+from rnn_companion.tasks.sweep import RECIPES
 
-ORIGIN = Provenance("palindromes", "", "cpu", {}, "2026-01-01T00:00:00+00:00", 1.0)
+ORIGIN = Provenance("palindromes", "", "cpu", {}, "2026-01-01T00:00:00+00:00", 1.0, 1)
 
 
 def record(accuracy: float, norm: float = 2.0, **settings: object) -> TrialRecord:

@@ -9,7 +9,7 @@ import pytest
 
 from rnn_companion import Experiment, load_prices, run
 from rnn_companion.figures import recurrence
-from rnn_companion.graph import direct_dependences
+from rnn_companion.networks.graph import direct_dependences
 
 
 @pytest.fixture(scope="module")

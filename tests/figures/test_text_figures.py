@@ -9,10 +9,10 @@ from matplotlib.colors import to_rgb
 from torch import Tensor
 
 from rnn_companion.figures import text as figures
-from rnn_companion.records import Provenance
-from rnn_companion.text import CONTEXTS, Mark, TextRecord
+from rnn_companion.forecasting.records import Provenance
+from rnn_companion.tasks.text import CONTEXTS, Mark, TextRecord
 
-ORIGIN = Provenance("rhyme", "", "cpu", {}, "2026-01-01T00:00:00+00:00", 1.0)
+ORIGIN = Provenance("rhyme", "", "cpu", {}, "2026-01-01T00:00:00+00:00", 1.0, 1)
 FALLING = tuple(2.0 / c for c in CONTEXTS)
 
 

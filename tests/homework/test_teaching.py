@@ -5,7 +5,7 @@ import re
 import torch
 import yaml
 
-from rnn_companion import cells
+from rnn_companion import networks
 from rnn_companion.homework import collect, grade, warm
 from rnn_companion.homework.commands import add_homework
 from rnn_companion.homework.files import Course
@@ -38,7 +38,7 @@ def test_the_overlay_of_the_guide_is_right(course: Course) -> None:
     overlay = yaml.safe_load(block)
     hidden_tests(course.read_source("1-recurrence"), overlay)
     for code in overlay.values():
-        exec(code, {"torch": torch, "rnn": cells.rnn})
+        exec(code, {"torch": torch, "rnn": networks.rnn})
 
 
 def test_commands_and_files_are_called_what_they_are() -> None:

@@ -358,8 +358,8 @@ def gradient_by_lag(G, H, W_hh):
             ("arange(1, days + 1,", "arange(0, days,", "the days run from 0 here"),
             (".mean()", ".sum()", "a number of days, not a share"),
             (
-                "(cells.time_gate(t, *clock) > 1e-9)",
-                "cells.time_gate(t, *clock)",
+                "(networks.time_gate(t, *clock) > 1e-9)",
+                "networks.time_gate(t, *clock)",
                 "in the mean",
             ),
         ],

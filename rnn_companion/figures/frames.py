@@ -1,0 +1,315 @@
+"""Figures that say what they show, and figures to move by hand.
+
+A `Picture` is a matplotlib figure with its alternative text and its caption. A
+`Frames` is one that the reader moves: in a live notebook its controls are
+ipywidgets that draw anew; in the built book, where no kernel runs, every state
+is drawn beforehand and a plain HTML slider goes through them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from io import BytesIO
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from rnn_companion.figures.style import figure, style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Frames", "Picture"]
+
+BOOK = "RNN_COMPANION_BOOK"  # set in the environment while the book is built
+MOST_FRAMES = 150  # about 10 KB each, all of them in the page
+_DPI = 150
+_COLOURS = 128
+
+Bundle = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with the words that a reader who cannot see it needs.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What is shown.
+    alt : str
+        What the figure shows, in words.
+    caption : str
+        Printed below it. Plain text, without mathematics.
+
+    Raises
+    ------
+    ValueError
+        If the alternative text or the caption is empty.
+    """
+
+    figure: Figure
+    alt: str
+    caption: str
+
+    def __post_init__(self) -> None:
+        _check_words(alt=self.alt, caption=self.caption)
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as a PNG with a small palette."""
+        return _png(self.figure)
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> Bundle:
+        return {
+            "text/html": _figure_html(_img(self.png, self.alt), self.caption),
+            "image/png": base64.b64encode(self.png).decode(),
+            "text/plain": self.alt,
+        }
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A figure to move by hand.
+
+    Parameters
+    ----------
+    draw : callable
+        ``draw(**values)`` returns a matplotlib figure for one state.
+    controls : mapping of str to sequence
+        The values that each control can take, the first one first. Numbers make
+        a slider, anything else a list to choose from. A name is shown with its
+        underscores as spaces.
+    alt : callable
+        ``alt(**values)`` says in words what ``draw(**values)`` shows.
+    caption : str
+        Printed below the figure. Plain text, without mathematics.
+    live : mapping of str to object, optional
+        More controls, for the reader's own values, in a live notebook only:
+        whatever `ipywidgets.interactive` takes (a text, a ``(low, high, step)``,
+        a widget). `draw` and `alt` get them as further keyword arguments and
+        need a default for each. A ValueError that `draw` raises about a value
+        is shown in place of the figure.
+
+    Raises
+    ------
+    ValueError
+        If the caption is empty, a control has no values, a name stands in both
+        `controls` and `live`, or there are more states than a page can hold.
+    """
+
+    draw: Callable[..., Figure]
+    controls: Mapping[str, Sequence[Any]]
+    alt: Callable[..., str]
+    caption: str
+    live: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_words(caption=self.caption)
+        _check_controls(self.controls, self.live)
+
+    def picture(self, **values: object) -> Picture:
+        """Draw one state.
+
+        Parameters
+        ----------
+        **values
+            One value for each control, and any of the `live` ones.
+
+        Returns
+        -------
+        Picture
+        """
+        return Picture(
+            figure(self.draw)(**values), self.alt(**values), caption=self.caption
+        )
+
+    def states(self) -> list[dict[str, Any]]:
+        """Every combination of the controls, the last control moving fastest."""
+        names = list(self.controls)
+        return [
+            dict(zip(names, state, strict=True))
+            for state in product(*self.controls.values())
+        ]
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> Bundle:
+        if os.environ.get(BOOK):
+            return self._static()
+        bundle: Bundle = self._widget()._repr_mimebundle_()
+        return bundle
+
+    def _widget(self) -> Any:  # noqa: ANN401 - ipywidgets has no types
+        from ipywidgets import interactive
+
+        def show(**values: object) -> object:
+            try:
+                return self.picture(**values)
+            except ValueError as problem:
+                return _Words(str(problem))
+
+        controls = {n: _live_control(n, v) for n, v in self.controls.items()}
+        return interactive(show, **controls, **self.live)
+
+    def _static(self) -> Bundle:
+        pictures = [self.picture(**state) for state in self.states()]
+        first = pictures[0]
+        shown = _img(first.png, first.alt) + _SPOKEN
+        boxes = "".join(_static_control(n, v) for n, v in self.controls.items())
+        script = _SCRIPT % {
+            "frames": _json([_data_uri(p.png) for p in pictures]),
+            "alts": _json([p.alt for p in pictures]),
+            "labels": _json([[_label(v) for v in vs] for vs in self.controls.values()]),
+        }
+        body = f'<div class="frames-controls" hidden>{boxes}</div>{shown}'
+        return {
+            "text/html": _figure_html(body, self.caption, script, kind="frames"),
+            "image/png": base64.b64encode(first.png).decode(),
+            "text/plain": first.alt,
+        }
+
+
+@dataclass(frozen=True)
+class _Words:
+    """A message, shown where a figure would be."""
+
+    text: str
+
+    def _repr_html_(self) -> str:
+        return f'<p role="alert">{escape(self.text)}</p>'
+
+
+def _check_words(**words: str) -> None:
+    for name, text in words.items():
+        if not text.strip():
+            raise ValueError(f"A figure needs its {name}: say in words what it shows.")
+
+
+def _check_controls(
+    controls: Mapping[str, Sequence[Any]], live: Mapping[str, Any]
+) -> None:
+    for name, values in controls.items():
+        if len(values) == 0:
+            raise ValueError(f"The control {name!r} has no values to choose from.")
+        if name in live:
+            raise ValueError(f"The name {name!r} stands in controls and in live.")
+    count = prod(len(values) for values in controls.values())
+    if not controls or count > MOST_FRAMES:
+        raise ValueError(
+            f"The controls make {count if controls else 0} states; "
+            f"a page can hold 1 to {MOST_FRAMES}."
+        )
+
+
+def _png(fig: Figure) -> bytes:
+    """Draw a figure into a PNG of at most 128 colours, a third of the size."""
+    from PIL import Image
+
+    drawn, small = BytesIO(), BytesIO()
+    with style():
+        fig.savefig(drawn, format="png", dpi=_DPI)
+    with Image.open(drawn) as image:
+        few = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+    few.save(small, format="png", optimize=True, dpi=(_DPI, _DPI))
+    return small.getvalue()
+
+
+def _data_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _img(png: bytes, alt: str) -> str:
+    width = int.from_bytes(png[16:20], "big") * 100 // _DPI  # from the PNG header
+    return (
+        f'<img src="{_data_uri(png)}" alt="{escape(alt)}" width="{width}" '
+        'style="max-width:100%;height:auto;background:white">'
+    )
+
+
+def _figure_html(
+    body: str, caption: str, script: str = "", kind: str = "picture"
+) -> str:
+    return (
+        f'<figure class="{kind} mathjax_ignore" style="margin:1em 0" '
+        f'onkeydown="event.stopPropagation()">{body}'
+        f"<figcaption>{escape(caption)}</figcaption>{script}</figure>"
+    )
+
+
+def _label(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _live_control(name: str, values: Sequence[Any]) -> Any:  # noqa: ANN401
+    import ipywidgets
+
+    slides = all(_is_number(v) for v in values)
+    kind = ipywidgets.SelectionSlider if slides else ipywidgets.Dropdown
+    options = [(_label(v), v) for v in values]
+    return kind(options=options, value=values[0], description=name.replace("_", " "))
+
+
+def _static_control(name: str, values: Sequence[Any]) -> str:
+    label = escape(name.replace("_", " "))
+    if all(_is_number(v) for v in values):
+        return (
+            f'<label>{label} <input type="range" min="0" max="{len(values) - 1}" '
+            f'value="0" step="1"> <output>{_label(values[0])}</output></label> '
+        )
+    options = "".join(
+        f'<option value="{i}">{escape(_label(v))}</option>'
+        for i, v in enumerate(values)
+    )
+    return f"<label>{label} <select>{options}</select></label> "
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+
+
+# Read out when a frame changes, and out of sight: the picture says it to the eye.
+_SPOKEN = (
+    '<p class="frames-spoken" aria-live="polite" style="position:absolute;width:1px;'
+    'height:1px;margin:0;overflow:hidden;clip-path:inset(50%);white-space:nowrap"></p>'
+)
+
+# Without scripts the controls stay hidden and the first frame stands.
+_SCRIPT = """<script>
+(() => {
+  const box = document.currentScript.closest("figure");
+  const frames = %(frames)s;
+  const alts = %(alts)s;
+  const labels = %(labels)s;
+  const inputs = [...box.querySelectorAll("input, select")];
+  const img = box.querySelector("img");
+  const spoken = box.querySelector(".frames-spoken");
+  const show = (moved) => {
+    const at = inputs.reduce((n, input, i) => n * labels[i].length + +input.value, 0);
+    img.src = frames[at];
+    img.alt = alts[at];
+    if (moved) spoken.textContent = alts[at];
+    inputs.forEach((input, i) => {
+      if (input.type !== "range") return;
+      const label = labels[i][input.value];
+      input.setAttribute("aria-valuetext", label);
+      input.nextElementSibling.textContent = label;
+    });
+  };
+  inputs.forEach((input) => input.addEventListener("input", () => show(true)));
+  box.querySelector(".frames-controls").hidden = false;
+  show(false);
+})();
+</script>"""

@@ -1,0 +1,1 @@
+"""From prices to records: windows, models, experiments, grids."""

@@ -1,0 +1,443 @@
+"""Many experiments: lay them out, run them side by side, keep what is done.
+
+Source: chapter *Forecasting Microsoft*; the defaults are the forecasting report's.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from itertools import product
+from multiprocessing.context import BaseContext
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from rnn_companion.forecasting.experiment import Experiment, choose_device, run
+from rnn_companion.forecasting.forecaster import GATES
+from rnn_companion.forecasting.prices import Prices, load_prices
+from rnn_companion.forecasting.records import (
+    RESULTS,
+    Line,
+    Record,
+    RecordFile,
+    record_key,
+)
+
+W = TypeVar("W")  # settings of a run
+R = TypeVar("R", bound=Line)  # its record
+
+EPOCHS = {"adam": 10, "sgd": 100, "rmsprop": 10}
+COLUMNS = (
+    "protocol",
+    "cell",
+    "length",
+    "configuration",
+    "optimizer",
+    "epochs",
+    "hidden_size",
+    "learning_rate",
+)
+
+
+def grid(
+    *,
+    cells: Iterable[str] = ("rnn", "lstm"),
+    lengths: Iterable[int] = (3, 7, 50, 100),
+    configurations: Iterable[str] = ("many-to-many-aligned", "many-to-one"),
+    optimizers: Iterable[str] = ("adam", "sgd"),
+    seeds: Iterable[int] = (0,),
+    epochs: int | None = None,
+    **settings: Any,  # noqa: ANN401 - Experiment checks them
+) -> list[Experiment]:
+    """Lay out an experiment for every combination.
+
+    Parameters
+    ----------
+    cells, lengths, configurations, optimizers, seeds : iterables
+        What varies; the last moves fastest. By default the forecasting report's
+        32 combinations.
+    epochs : int, optional
+        By default the report's: 100 for SGD, else 10.
+    **settings
+        Any other setting of `Experiment`, the same for all.
+
+    Returns
+    -------
+    list of Experiment
+
+    Raises
+    ------
+    ValueError
+        For a setting that means nothing.
+    """
+    return [
+        Experiment(
+            cell=cell,
+            length=length,
+            configuration=configuration,
+            optimizer=optimizer,
+            epochs=EPOCHS.get(optimizer, 10) if epochs is None else epochs,
+            seed=seed,
+            **settings,
+        )
+        for cell, length, configuration, optimizer, seed in product(
+            cells, lengths, configurations, optimizers, seeds
+        )
+    ]
+
+
+def cost(experiment: Experiment) -> int:
+    """Estimate the work of an experiment, in multiplications of a weight."""
+    weights = GATES[experiment.cell] * experiment.hidden_size**2 * experiment.layers
+    return experiment.epochs * experiment.length * weights
+
+
+class GridError(RuntimeError):
+    """Some runs of a grid failed; the others are done and kept."""
+
+
+def run_all(
+    experiments: Sequence[Experiment],
+    prices: Prices | None = None,
+    *,
+    out: str | Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    executor: Executor | None = None,
+    forecasts: str = "all",
+    progress: bool = True,
+) -> list[Record]:
+    """Run experiments side by side, and go on where an earlier call was stopped.
+
+    Called in a script that several processes import, this belongs under
+    ``if __name__ == "__main__":``.
+
+    Parameters
+    ----------
+    experiments : sequence of Experiment
+        Started in this order. One that stands here twice is run once.
+    prices : Prices, optional
+        The data; Microsoft's by default.
+    out : str or Path, optional
+        A record file. Each record is added as its run ends; runs that the file
+        holds already, from the same settings and data, are not repeated.
+    device : str
+        See `choose_device`.
+    workers : int, optional
+        Processes side by side; by default one a core, of one thread each, which
+        together do more than one process of many threads. 1 stays in this process.
+    executor : concurrent.futures.Executor, optional
+        Runs them in place of own processes: threads, a Dask client's
+        ``get_executor()``, whatever has `submit`.
+    forecasts : str
+        Which forecasts the records keep: ``"all"``, ``"ends"`` or ``"none"``, see
+        `Record.with_forecasts`. Any of them gives the data away.
+    progress : bool
+        Whether to show runs done, running and time left.
+
+    Returns
+    -------
+    list of Record
+        In the order asked for.
+
+    Raises
+    ------
+    GridError
+        If runs failed: names the first and its reason, after all others are done.
+    RecordFileError
+        If `out` is torn or foreign.
+    """
+    prices = load_prices() if prices is None else prices
+    return complete(
+        [(forecast_key(e, prices.checksum), e) for e in experiments],
+        partial(_job, prices=prices, device=device, forecasts=forecasts),
+        None if out is None else RecordFile(out),
+        cost=cost,
+        device=device,
+        workers=workers,
+        executor=executor,
+        progress=progress,
+    )
+
+
+def complete(
+    work: Sequence[tuple[str, W]],
+    job: Callable[[W], R],
+    file: RecordFile[R] | None,
+    *,
+    cost: Callable[[W], int],
+    device: str,
+    workers: int | None,
+    executor: Executor | None,
+    progress: bool,
+) -> list[R]:
+    """Run what a record file lacks, side by side; see `run_all`.
+
+    Parameters
+    ----------
+    work : sequence of (str, settings)
+        The key that its record will have, and what to run.
+    job : callable
+        Runs one and returns its record. It and its argument are pickled.
+    file : RecordFile or None
+        Where records are kept.
+    cost : callable
+        Estimates the work of one, for the time left.
+    device, workers, executor, progress
+        As in `run_all`.
+
+    Returns
+    -------
+    list of records
+        In the order of `work`.
+
+    Raises
+    ------
+    GridError, RecordFileError
+        As in `run_all`.
+    """
+    done = {record.key: record for record in file.read()} if file else {}
+    todo = {key: settings for key, settings in work if key not in done}
+    failures: dict[W, BaseException] = {}
+    keys = {settings: key for key, settings in todo.items()}
+    with _executor(executor, workers, len(todo), device) as (pool, width):
+        for settings, result in _results(
+            pool, width, todo.values(), job, cost, progress
+        ):
+            if isinstance(result, BaseException):
+                failures[settings] = result
+                continue
+            if result.key != keys[settings]:
+                raise GridError(
+                    f"{settings} was run by another version of the package than this: "
+                    "install the same one everywhere; what is done is kept"
+                )
+            if file is not None:
+                file.append(result)
+            done[result.key] = result
+    _refuse_failures(failures)
+    return [done[key] for key, _ in work]
+
+
+def forecast_key(experiment: Experiment, checksum: str) -> str:
+    """Name the record that an experiment will have on some data."""
+    return record_key(asdict(experiment), checksum, RESULTS["forecast"])
+
+
+def _job(experiment: Experiment, prices: Prices, device: str, forecasts: str) -> Record:
+    record = run(experiment, prices, device=device, progress=False)
+    return record.with_forecasts(forecasts)
+
+
+def _results(
+    pool: Executor,
+    width: int,
+    todo: Collection[W],
+    job: Callable[[W], R],
+    cost: Callable[[W], int],
+    progress: bool,
+) -> Iterator[tuple[W, R | BaseException]]:
+    """Yield each settings with its record, or with the reason why it has none."""
+    waiting, running = list(todo), dict[Future[R], W]()
+    with _bar(todo, cost, progress) as bar:
+        while waiting or running:
+            while waiting and len(running) < width:
+                settings = waiting.pop(0)
+                running[pool.submit(job, settings)] = settings
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                settings = running.pop(future)
+                bar.update(cost(settings))
+                bar.set_description_str(
+                    f"{len(todo) - len(waiting) - len(running)} of {len(todo)} runs"
+                )
+                yield settings, future.exception() or future.result()
+
+
+def _bar(todo: Collection[W], cost: Callable[[W], int], progress: bool) -> "tqdm[Any]":
+    return tqdm(
+        total=sum(map(cost, todo)),  # so that the time left is that of the work
+        desc=f"0 of {len(todo)} runs",
+        bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left",
+        disable=None if progress and todo else True,  # None: where nobody watches
+    )
+
+
+class _Here(Executor):
+    """Runs a job where it is submitted."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
+        future = Future[Any]()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def _executor(
+    executor: Executor | None, workers: int | None, jobs: int, device: str
+) -> Iterator[tuple[Executor, int]]:
+    """Yield what runs the jobs, and how many to give it at a time."""
+    if executor is not None:
+        yield executor, max(jobs, 1)
+        return
+    workers = min(workers or _workers(device), jobs)
+    if workers < 2:
+        yield _Here(), 1
+        return
+    context = _process_context()
+    stop = context.Event()
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (stop,))
+    try:
+        yield pool, workers + 1
+    except BaseException:
+        stop.set()  # do not wait for what is running
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _process_context() -> BaseContext:
+    """Fork from a process that has imported torch but started no thread."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["rnn_companion.forecasting.experiment"])
+    return context
+
+
+def _workers(device: str) -> int:
+    cores = os.cpu_count() or 1
+    return cores if choose_device(device).type == "cpu" else min(cores, 8)
+
+
+def _start_worker(stop: Event) -> None:
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    threading.Thread(target=_leave_when_told, args=(stop,), daemon=True).start()
+
+
+def _leave_when_told(stop: Event) -> None:
+    """End this process when the parent says so, or is there no more."""
+    parent = multiprocessing.parent_process()
+    while not stop.wait(1) and parent is not None and parent.is_alive():
+        pass
+    os._exit(1)
+
+
+def _refuse_failures(failures: dict[W, BaseException]) -> None:
+    for settings, error in failures.items():
+        raise GridError(
+            f"{len(failures)} of the runs failed, the others are done; the first to "
+            f"fail, {settings}: {error}"
+        ) from error
+
+
+def recorded(
+    path: str | Path, experiments: Iterable[Experiment], checksum: str
+) -> dict[Experiment, Record]:
+    """Look experiments up in a record file.
+
+    Parameters
+    ----------
+    path : str or Path
+        From `run_all`.
+    experiments : iterable of Experiment
+        What is wanted.
+    checksum : str
+        Of the data that it must have run on (`Prices.checksum`).
+
+    Returns
+    -------
+    dict of Experiment to Record
+        Those that ran with just these settings, on these data, by this version of
+        the results. All others are as if they were not there.
+
+    Raises
+    ------
+    RecordFileError
+        If the file is torn or foreign.
+    """
+    found = {record.key: record for record in RecordFile(path).read()}
+    keys = {e: forecast_key(e, checksum) for e in experiments}
+    return {e: found[key] for e, key in keys.items() if key in found}
+
+
+def table(records: Iterable[Record]) -> pd.DataFrame:
+    """Tabulate validation errors as the forecasting report did.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        Of a grid; the seeds of a cell are summed up.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each combination of everything but the seed: its settings, the
+        mean, least and greatest error over the seeds, persistence's mean error on the
+        same targets, and the mean skill.
+    """
+    rows = [
+        {
+            **{name: record.settings[name] for name in COLUMNS},
+            "data": record.provenance.data,
+            "mse": record.mse,
+            "persistence": record.persistence_mse,
+            "skill": record.skill,
+        }
+        for record in records
+    ]
+    by = ["data", *COLUMNS]
+    grouped = pd.DataFrame(rows, columns=[*by, "mse", "persistence", "skill"])
+    return grouped.groupby(by, sort=False, as_index=False).agg(
+        seeds=("mse", "size"),
+        mse=("mse", "mean"),
+        least=("mse", "min"),
+        greatest=("mse", "max"),
+        persistence=("persistence", "mean"),
+        skill=("skill", "mean"),
+    )
+
+
+def study_table(cells: pd.DataFrame) -> Iterator[str]:
+    """Write out what `table` gives in the forecasting report's own form.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        From `table`.
+
+    Yields
+    ------
+    str
+        For each data set and protocol: lengths down, cells, configurations and
+        optimizers across, the mean validation error over the seeds in each cell;
+        below, what there is to beat.
+    """
+    for (data, protocol), group in cells.groupby(["data", "protocol"], sort=False):
+        wide = group.pivot_table(
+            index="length",
+            columns=["cell", "configuration", "optimizer"],
+            values="mse",
+        ).sort_index(axis=1, ascending=[False, True, True])  # RNN before LSTM
+        title = f"{data}, {protocol} protocol: mean squared validation error"
+        naive = f"tomorrow = today: {group['persistence'].mean():.2g} in the mean"
+        yield f"{title}\n{wide.to_string(float_format='{:.2g}'.format)}\n{naive}"

@@ -1,0 +1,201 @@
+"""Scale a series, cut it into windows, split it without looking ahead.
+
+Source: chapter *Recurrence*, section *On real prices*, and chapter *Forecasting
+Microsoft*.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rnn_companion.forecasting.configurations import Layout
+from rnn_companion.forecasting.prices import Prices
+
+
+@dataclass(frozen=True)
+class MinMaxScaler:
+    """Maps [minimum, maximum] dollars to [0, 1] (chapter 1, `eq-scale`)."""
+
+    minimum: float
+    maximum: float
+
+    @classmethod
+    def fit(cls, close: Tensor) -> "MinMaxScaler":
+        """Take the range of some closes, shape (n,).
+
+        Raises
+        ------
+        ValueError
+            If all closes are equal: there is no range to scale.
+        """
+        minimum, maximum = float(close.min()), float(close.max())
+        if minimum == maximum:
+            raise ValueError(f"all {len(close)} prices are {minimum}: nothing to scale")
+        return cls(minimum, maximum)
+
+    def scale(self, close: Tensor) -> Tensor:
+        """Dollars to scaled."""
+        return (close - self.minimum) / (self.maximum - self.minimum)
+
+    def unscale(self, scaled: Tensor) -> Tensor:
+        """Scaled to dollars (chapter 1, `eq-unscale`)."""
+        return self.minimum + scaled * (self.maximum - self.minimum)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of a scaled series, time first.
+
+    Parameters
+    ----------
+    inputs : Tensor
+        Scaled closes, shape (T, N, 1).
+    targets : Tensor
+        Scaled closes to forecast, shape (K, N, 1).
+    days : Tensor
+        Index in the series of every target, int64, shape (K, N).
+    layout : Layout
+        How they were cut.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    days: Tensor
+    layout: Layout
+
+    def __len__(self) -> int:
+        return self.inputs.shape[1]
+
+    def __getitem__(self, which: Tensor) -> "Windows":
+        return Windows(
+            self.inputs[:, which],
+            self.targets[:, which],
+            self.days[:, which],
+            self.layout,
+        )
+
+    @property
+    def persistence(self) -> Tensor:
+        """Tomorrow = today: the last close read, (K, N, 1) (`eq-persistence`)."""
+        return self.inputs[list(self.layout.last_known)]
+
+    def to(self, device: torch.device) -> "Windows":
+        """Move inputs and targets to a device."""
+        moved = self.inputs.to(device), self.targets.to(device)
+        return Windows(*moved, self.days, self.layout)
+
+
+def cut_windows(scaled: Tensor, layout: Layout) -> Windows:
+    """Cut every window out of a scaled series.
+
+    Parameters
+    ----------
+    scaled : Tensor
+        Scaled closes, shape (n,).
+    layout : Layout
+        How long windows are and which days are targets.
+
+    Raises
+    ------
+    ValueError
+        If the series is shorter than one window.
+    """
+    _require_days(len(scaled), layout)
+    first, last = layout.first_target, layout.span
+    blocks = scaled.unfold(0, layout.span, 1)  # (N, span)
+    days = torch.arange(len(scaled)).unfold(0, layout.span, 1)  # (N, span)
+    return Windows(
+        inputs=blocks[:, : layout.length].T.unsqueeze(-1),  # (T, N, 1)
+        targets=blocks[:, first:last].T.unsqueeze(-1),  # (K, N, 1)
+        days=days[:, first:last].T,  # (K, N)
+        layout=layout,
+    )
+
+
+@dataclass(frozen=True)
+class Split:
+    """Windows to learn from, windows to be judged by, and the scaler of both."""
+
+    training: Windows
+    validation: Windows
+    scaler: MinMaxScaler
+
+
+def split_by_date(prices: Prices, layout: Layout, *, training: float = 0.8) -> Split:
+    """Learn from the first days, be judged by the last.
+
+    The scaler is fitted on the training days alone; all targets of a training
+    window are training days, all targets of a validation window are not. (A
+    validation window may read training days: on its day they are the past.)
+
+    Parameters
+    ----------
+    prices : Prices
+        The series.
+    layout : Layout
+        How to cut it.
+    training : float
+        Fraction of the days to learn from, in (0, 1).
+
+    Raises
+    ------
+    ValueError
+        If either part is too short for a window.
+    """
+    known = _training_days(len(prices), training)
+    close = torch.from_numpy(prices.close)
+    _require_days(known, layout, "training days")
+    scaler = MinMaxScaler.fit(close[:known])
+    windows = cut_windows(scaler.scale(close).float(), layout)
+    before = (windows.days < known).all(0).nonzero().squeeze(1)
+    after = (windows.days >= known).all(0).nonzero().squeeze(1)
+    if not len(after):
+        raise ValueError(
+            f"{len(prices) - known} validation days are too few for {layout.outputs} "
+            "targets a window; load more days or lower training"
+        )
+    return Split(windows[before], windows[after], scaler)
+
+
+def leaky_random_split(
+    prices: Prices,
+    layout: Layout,
+    *,
+    training: float = 0.8,
+    generator: torch.Generator,
+) -> Split:
+    """Split as the forecasting report did, which lets the future leak in twice.
+
+    The scaler sees the whole series, and overlapping windows are dealt out at
+    random, so that nearly every validation target also stands in a training
+    window. For comparison only (chapter *Forecasting Microsoft*).
+
+    Parameters
+    ----------
+    prices, layout, training
+        As in `split_by_date`; the fraction is one of windows here.
+    generator : torch.Generator
+        Deals out the windows.
+    """
+    close = torch.from_numpy(prices.close)
+    scaler = MinMaxScaler.fit(close)
+    windows = cut_windows(scaler.scale(close).float(), layout)
+    dealt = torch.randperm(len(windows), generator=generator)
+    known = _training_days(len(windows), training)
+    return Split(windows[dealt[:known]], windows[dealt[known:].sort().values], scaler)
+
+
+def _training_days(days: int, fraction: float) -> int:
+    if not 0 < fraction < 1:
+        raise ValueError(f"training must lie between 0 and 1, got {fraction}")
+    return int(fraction * days)
+
+
+def _require_days(days: int, layout: Layout, what: str = "days") -> None:
+    if days < layout.span:
+        raise ValueError(
+            f"{days} {what} are too few for a window of {layout.span} "
+            f"({layout.configuration}, length {layout.length}, horizon "
+            f"{layout.horizon}): load more days or shorten the window"
+        )

@@ -1,0 +1,17 @@
+from . import bptt as bptt
+from . import optimizers as optimizers
+from . import truncation as truncation
+from ._jacobians import Drive as Drive
+from ._jacobians import cell_of as cell_of
+from ._jacobians import clip as clip
+from ._jacobians import free_and_forced as free_and_forced
+from ._jacobians import jacobians as jacobians
+from ._jacobians import make_cell as make_cell
+from ._jacobians import norm_against_lag as norm_against_lag
+from ._jacobians import products as products
+from ._jacobians import products_by_vjp as products_by_vjp
+from ._jacobians import spectral_norm as spectral_norm
+from ._jacobians import spectral_radius as spectral_radius
+from ._jacobians import starting_matrix as starting_matrix
+from ._jacobians import states as states
+from ._jacobians import total_norm as total_norm

@@ -1,0 +1,313 @@
+"""Backpropagation through time, cut short (chapter 3).
+
+Every strategy is one list of weights, `xi_t`: by what the derivative is multiplied
+where it passes from step t back to step t-1. Full: one. Regular: zero every tau
+steps. Randomized: 1/pi with probability pi, else zero. The backward pass is that of
+`bptt`, with these weights in its recursion.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnn_companion.gradients.bptt import RNNGradients
+
+__all__ = [
+    "Comparison",
+    "Patterns",
+    "all_patterns",
+    "compare",
+    "full",
+    "mean_weights",
+    "randomized",
+    "regular",
+    "sliding_backward",
+    "truncated_backward",
+]
+
+MOST_LINKS = 16  # 2^16 patterns
+
+
+class Patterns(NamedTuple):
+    """Every outcome of the weights of a randomized truncation."""
+
+    xi: Tensor  # (2^T, T)
+    probability: Tensor  # (2^T,)
+
+
+class Comparison(NamedTuple):
+    """How an estimate of a gradient misses, in units of the exact gradient's norm."""
+
+    bias: float  # distance of the mean from the exact gradient
+    spread: float  # root mean square distance of an estimate from the mean
+    cosine: float  # of the angle between the mean and the exact gradient
+
+
+def full(T: int) -> Tensor:
+    """Return the weights `xi_1, ..., xi_T` that cut nothing: ones.
+
+    Parameters
+    ----------
+    T : int
+        Length of the sequence.
+
+    Returns
+    -------
+    Tensor, `(T,)`
+    """
+    return torch.ones(_length(T), dtype=torch.float64)
+
+
+def regular(T: int, tau: int) -> Tensor:
+    """Return weights that cut the sequence into parts of tau steps (`eq-grad-regular`).
+
+    Parameters
+    ----------
+    T : int
+        Length of the sequence.
+    tau : int
+        Steps a part; from T on nothing is cut.
+
+    Returns
+    -------
+    Tensor, `(T,)`
+        Zero where a part begins that is not the first, else one.
+
+    Raises
+    ------
+    ValueError
+        If tau is not a whole number of at least 1.
+    """
+    xi = full(T)
+    xi[_steps(tau) :: tau] = 0
+    return xi
+
+
+def randomized(
+    T: int, pi: float, generator: torch.Generator, *, draws: int | None = None
+) -> Tensor:
+    """Draw weights that cut at random and make up for it (`eq-grad-mean`).
+
+    Source: Tallec and Ollivier, *Unbiasing truncated backpropagation through time*
+    (2017), with one probability for all steps.
+
+    Parameters
+    ----------
+    T : int
+        Length of the sequence.
+    pi : float
+        Probability that a step passes the derivative on.
+    generator : torch.Generator
+        Draws.
+    draws : int, optional
+        How many lists of weights; one by default.
+
+    Returns
+    -------
+    Tensor, `(T,)` or `(draws, T)`
+        1/pi with probability pi, else zero.
+
+    Raises
+    ------
+    ValueError
+        If pi does not lie in (0, 1].
+    """
+    shape = (_length(T),) if draws is None else (draws, _length(T))
+    kept = torch.rand(shape, generator=generator, dtype=torch.float64)
+    return (kept < _probability(pi)).double() / pi
+
+
+def all_patterns(T: int, pi: float) -> Patterns:
+    """List every outcome of `randomized`, with its probability.
+
+    Parameters
+    ----------
+    T : int
+        Length of the sequence, at most 16.
+    pi : float
+        Probability that a step passes the derivative on.
+
+    Returns
+    -------
+    Patterns
+        All 2^T lists of weights; the probabilities add up to one.
+
+    Raises
+    ------
+    ValueError
+        If pi does not lie in (0, 1], or T is too long to list.
+    """
+    if _length(T) > MOST_LINKS:
+        raise ValueError(f"T = {T} has 2^{T} patterns: at most {MOST_LINKS} steps")
+    kept = torch.tensor(
+        list(itertools.product((0.0, 1.0), repeat=T)), dtype=torch.float64
+    )
+    probability = (kept * _probability(pi) + (1 - kept) * (1 - pi)).prod(1)
+    return Patterns(kept / pi, probability)
+
+
+def truncated_backward(
+    G: Tensor, X: Tensor, H: Tensor, W_xh: Tensor, W_hh: Tensor, xi: Tensor
+) -> RNNGradients:
+    """Return the gradients of a tanh layer, every link weighted (`eq-grad-delta`).
+
+    With `full` it is `bptt.rnn_backward`. Nothing is changed in place, so that
+    `torch.func.vmap` runs it over many lists of weights at once.
+
+    Parameters
+    ----------
+    G : Tensor, `(T, B, h)`
+        The direct derivatives of L with respect to `H_1, ..., H_T`.
+    X : Tensor, `(T, B, d)`
+        The inputs.
+    H : Tensor, `(T+1, B, h)`
+        The states of steps 0 to T, from `bptt.rnn_forward`.
+    W_xh, W_hh : Tensor, `(h, d)`, `(h, h)`
+        The weights of the layer.
+    xi : Tensor, `(T,)`
+        The weight of the link from each step to the one before.
+
+    Returns
+    -------
+    RNNGradients
+        What this strategy takes for the gradients of X, H_0, W_xh, W_hh and b_h.
+
+    Raises
+    ------
+    ValueError
+        If there is not one weight a step.
+    """
+    T = len(X)
+    if tuple(xi.shape) != (T,):
+        raise ValueError(f"xi has shape {tuple(xi.shape)}: expected ({T},), one a step")
+    slope, xi = 1 - H[1:] ** 2, xi.to(H.dtype)  # (T, B, h)
+    Delta = [slope[T - 1] * G[T - 1]]
+    for t in range(T - 2, -1, -1):
+        Delta.append(slope[t] * (G[t] + xi[t + 1] * Delta[-1] @ W_hh))
+    return _gradients(torch.stack(Delta[::-1]), xi[0], X, H, W_xh, W_hh)
+
+
+def sliding_backward(
+    G: Tensor, X: Tensor, H: Tensor, W_xh: Tensor, W_hh: Tensor, tau: int
+) -> RNNGradients:
+    """Return the gradients of losses that go back tau steps each (`eq-grad-sliding`).
+
+    The sum of chapter 2 ends after tau terms for every loss alike. The paths of one
+    length are taken together, so this costs tau batched steps.
+
+    Parameters
+    ----------
+    G, X, H, W_xh, W_hh : Tensor
+        As in `truncated_backward`.
+    tau : int
+        Steps that the derivative of each loss passes through; from T on, all.
+
+    Returns
+    -------
+    RNNGradients
+        What this strategy takes for the gradients of X, H_0, W_xh, W_hh and b_h.
+
+    Raises
+    ------
+    ValueError
+        If tau is not a whole number of at least 1.
+    """
+    slope = 1 - H[1:] ** 2  # (T, B, h)
+    paths = slope * G  # (T, B, h): from each loss into its own step
+    Delta = paths.clone()
+    for lag in range(1, min(_steps(tau), len(X))):
+        paths = slope[:-lag] * (paths[1:] @ W_hh)  # (T-lag, B, h)
+        Delta[:-lag] += paths
+    return _gradients(Delta, H.new_ones(()), X, H, W_xh, W_hh)
+
+
+def compare(
+    estimates: Tensor, exact: Tensor, probability: Tensor | None = None
+) -> Comparison:
+    """Hold estimates of a gradient against the gradient itself.
+
+    Parameters
+    ----------
+    estimates : Tensor, `(n, ...)`
+        What a strategy took for the gradient, n times.
+    exact : Tensor, `(...)`
+        The gradient.
+    probability : Tensor, `(n,)`, optional
+        Of each estimate; equal by default.
+
+    Returns
+    -------
+    Comparison
+    """
+    n, e = len(estimates), exact.flatten()
+    p = exact.new_full((n,), 1 / n) if probability is None else probability
+    mean = p @ estimates.flatten(1)
+    variance = p @ (estimates.flatten(1) - mean).square().sum(1)
+    return Comparison(
+        bias=float((mean - e).norm() / e.norm()),
+        spread=float(variance.clamp(min=0).sqrt() / e.norm()),
+        cosine=float(mean @ e / mean.norm() / e.norm()),
+    )
+
+
+def mean_weights(T: int, tau: int, pi: float) -> dict[str, Tensor]:
+    """Return with what weight each strategy counts the paths of each lag, on average.
+
+    Parameters
+    ----------
+    T : int
+        Length of the sequence.
+    tau : int
+        Of the regular and the sliding strategy.
+    pi : float
+        Of the randomized one.
+
+    Returns
+    -------
+    dict of str to Tensor, each `(T,)`
+        For lags 0 to T-1, by strategy; the full gradient counts each path once.
+    """
+    lag = torch.arange(T, dtype=torch.float64)
+    part = torch.arange(_length(T)) // _steps(tau)
+    together = (part.unsqueeze(0) == part.unsqueeze(1)).double()  # (T, T)
+    kept = torch.stack([together.diagonal(-n).mean() for n in range(T)])
+    return {
+        "full": torch.ones(T, dtype=torch.float64),
+        "regular": kept,
+        "sliding": (lag < tau).double(),
+        "randomized": torch.ones(T, dtype=torch.float64),
+        "without the weight": _probability(pi) ** lag,
+    }
+
+
+def _gradients(
+    Delta: Tensor, xi_1: Tensor, X: Tensor, H: Tensor, W_xh: Tensor, W_hh: Tensor
+) -> RNNGradients:
+    rows = Delta.flatten(0, 1)  # (TB, h)
+    return RNNGradients(
+        X=Delta @ W_xh,
+        H_0=xi_1 * Delta[0] @ W_hh,
+        W_xh=rows.T @ X.flatten(0, 1),
+        W_hh=rows.T @ H[:-1].flatten(0, 1),
+        b_h=rows.sum(0),
+    )
+
+
+def _length(T: int) -> int:
+    if isinstance(T, bool) or not isinstance(T, int) or T < 1:
+        raise ValueError(f"T must be a whole number of at least 1, got {T!r}")
+    return T
+
+
+def _steps(tau: int) -> int:
+    if isinstance(tau, bool) or not isinstance(tau, int) or tau < 1:
+        raise ValueError(f"tau must be a whole number of at least 1, got {tau!r}")
+    return tau
+
+
+def _probability(pi: float) -> float:
+    if not 0 < pi <= 1:
+        raise ValueError(f"pi must lie in (0, 1], got {pi}")
+    return pi

@@ -1,0 +1,1 @@
+"""What networks are trained on beside prices: palindromes, text, watching."""

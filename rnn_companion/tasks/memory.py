@@ -1,0 +1,502 @@
+"""How long is the memory? The palindrome task, and what decides who learns it.
+
+A palindrome of digits is read but for its last digit, which is to be told. The
+answer is the first digit, so the network must keep one digit through T steps.
+
+Source: chapter *How long is the memory?*; the defaults are those of the assignment
+behind the palindrome report.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rnn_companion.forecasting.configurations import Layout
+from rnn_companion.forecasting.experiment import (
+    DivergenceError,
+    choose_device,
+    provenance,
+)
+from rnn_companion.forecasting.forecaster import CELLS, Forecaster
+from rnn_companion.forecasting.records import RESULTS, Provenance, record_key
+from rnn_companion.progress import progress_bar
+
+__all__ = [
+    "DIGITS",
+    "Checks",
+    "Trial",
+    "TrialRecord",
+    "encode",
+    "latch",
+    "palindromes",
+    "run_trial",
+    "set_forget_bias",
+    "set_orthogonal",
+]
+
+DIGITS = 10
+ENCODINGS = ("scalar", "one-hot")
+STARTS = ("uniform", "orthogonal")
+SOLVED = 0.999  # validation accuracy at which a trial stops
+CHECK_EVERY = 50  # steps
+VALIDATION_SIZE = 1000
+
+
+def palindromes(
+    length: int,
+    count: int,
+    *,
+    generator: torch.Generator,
+    validation: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Draw palindromes of `length` + 1 digits: those to read, and the last one.
+
+    Training and validation never share one. The digits of the first half sum to a
+    multiple of ten in a validation palindrome, and to none in a training one; within
+    each kind all are equally likely, and so are all first digits.
+
+    Parameters
+    ----------
+    length : int
+        Digits that are read, T, at least 2.
+    count : int
+        How many to draw, B.
+    generator : torch.Generator
+        Decides the draw, and by its device where the digits are made.
+    validation : bool
+        Whether to draw from the palindromes kept for validation.
+
+    Returns
+    -------
+    digits : Tensor
+        Integers 0 to 9, shape (T, B).
+    targets : Tensor
+        The digit that follows, which equals ``digits[0]``, shape (B,).
+
+    Raises
+    ------
+    ValueError
+        If the length is below 2: no half is left to tell the two kinds apart.
+    """
+    if length < 2:
+        raise ValueError(f"length must be at least 2, got {length}")
+    half = (length + 2) // 2  # of length + 1 digits, the middle one included
+    place = generator.device
+    left = torch.randint(DIGITS, (half, count), generator=generator, device=place)
+    remainder = (
+        torch.zeros(count, dtype=torch.long, device=place)
+        if validation
+        else torch.randint(1, DIGITS, (count,), generator=generator, device=place)
+    )
+    left[-1] = (remainder - left[:-1].sum(0)) % DIGITS
+    right = left.flip(0)[(length + 1) % 2 :]  # an odd one has its middle once
+    whole = torch.cat([left, right])  # (T + 1, B)
+    return whole[:-1], whole[-1]
+
+
+def encode(digits: Tensor, encoding: str) -> Tensor:
+    """Turn digits into inputs: the digit itself, or one input for each digit.
+
+    Parameters
+    ----------
+    digits : Tensor
+        Integers 0 to 9, shape (T, B).
+    encoding : str
+        ``"scalar"`` or ``"one-hot"``.
+
+    Returns
+    -------
+    Tensor
+        Shape (T, B, 1) or (T, B, 10), float32.
+
+    Raises
+    ------
+    ValueError
+        For an unknown encoding.
+    """
+    _one_of("encoding", encoding, ENCODINGS)
+    if encoding == "scalar":
+        return digits.float().unsqueeze(-1)
+    return nn.functional.one_hot(digits, DIGITS).float()
+
+
+def set_orthogonal(model: Forecaster, generator: torch.Generator) -> None:
+    """Start every recurrent matrix as an orthogonal one (`eq-orthogonal`).
+
+    Source: Saxe, McClelland and Ganguli (2014). The gates of an LSTM or a GRU get
+    one orthogonal matrix each.
+    """
+    for name, weight in model.cell.named_parameters():
+        if name.startswith("weight_hh"):
+            for W_hh in weight.data.split(weight.shape[1]):
+                nn.init.orthogonal_(W_hh, generator=generator)
+
+
+@torch.no_grad()
+def set_forget_bias(model: Forecaster, bias: float) -> None:
+    """Start an LSTM with open forget gates (`eq-forget-start`).
+
+    Torch keeps two biases; the first is set and the second cleared.
+
+    Raises
+    ------
+    ValueError
+        If the cell is no LSTM.
+    """
+    if not isinstance(model.cell, nn.LSTM):
+        raise ValueError("forget_bias needs an LSTM: set cell='lstm' or leave it None")
+    h = model.cell.hidden_size
+    for name, parameter in model.cell.named_parameters():
+        if name.startswith("bias"):
+            parameter[h : 2 * h] = bias if name.startswith("bias_ih") else 0.0
+
+
+def latch(length: int, encoding: str = "one-hot") -> Forecaster:
+    """Build, by hand, a tanh network that solves the task at any length.
+
+    The first step writes a code of the first digit into the signs of the units, and
+    each unit holds its sign against every later input (`eq-latch`). With one-hot
+    inputs four units hold the digit's four bits; with scalar inputs nine units hold
+    whether the digit is at least 1, 2, ..., 9.
+
+    Parameters
+    ----------
+    length : int
+        Digits that are read, T.
+    encoding : str
+        ``"scalar"`` or ``"one-hot"``.
+
+    Returns
+    -------
+    Forecaster
+        With weights that are whole numbers, or halves.
+
+    Raises
+    ------
+    ValueError
+        For an unknown encoding.
+    """
+    _one_of("encoding", encoding, ENCODINGS)
+    digit = torch.arange(DIGITS).unsqueeze(1)
+    if encoding == "one-hot":
+        code = 2.0 * ((digit >> torch.arange(4)) & 1) - 1  # (10, 4): the bits
+        W_xh, b_h, w = 2 * code.T, torch.zeros(4), 4.0
+    else:
+        code = 2.0 * (digit > torch.arange(9)) - 1  # (10, 9): at least 1, 2, ..., 9?
+        W_xh, b_h, w = torch.ones(9, 1), -torch.arange(9) - 0.5, 40.0
+    h = len(b_h)
+    weights = {
+        "cell.weight_ih_l0": W_xh,
+        "cell.weight_hh_l0": w * torch.eye(h),
+        "cell.bias_ih_l0": b_h,
+        "cell.bias_hh_l0": torch.zeros(h),
+        "head.weight": code,  # the digit whose code agrees with most units wins
+        "head.bias": torch.zeros(DIGITS),
+    }
+    model = _model(Trial(length=length, encoding=encoding, hidden_size=h))
+    model.load_state_dict(weights)
+    return model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One network on the palindrome task: everything that decides the result.
+
+    Parameters
+    ----------
+    cell : str
+        ``"rnn"``, ``"lstm"`` or ``"gru"``.
+    length : int
+        Digits that are read, T.
+    encoding : str
+        ``"scalar"`` (one input, the digit itself) or ``"one-hot"`` (ten).
+    start : str
+        ``"uniform"`` is torch's, ``"orthogonal"`` is `set_orthogonal`.
+    forget_bias : float, optional
+        Of an LSTM at the start; torch's small random one by default.
+    hidden_size : int
+        Units, h.
+    learning_rate : float
+        Of RMSprop.
+    batch_size : int
+        Palindromes a step, drawn anew each time.
+    clip : float
+        Largest allowed norm of the gradient.
+    steps : int
+        At most; a trial that has solved the task stops.
+    seed : int
+        Of the start and of all palindromes.
+
+    Raises
+    ------
+    ValueError
+        For a setting that means nothing: names it and what it may be.
+    """
+
+    cell: str = "rnn"
+    length: int = 10
+    encoding: str = "scalar"
+    start: str = "uniform"
+    forget_bias: float | None = None
+    hidden_size: int = 128
+    learning_rate: float = 1e-3
+    batch_size: int = 128
+    clip: float = 10.0
+    steps: int = 10_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("cell", self.cell, CELLS)
+        _one_of("encoding", self.encoding, ENCODINGS)
+        _one_of("start", self.start, STARTS)
+        for name in ("hidden_size", "learning_rate", "batch_size", "clip", "steps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.length < 2:
+            raise ValueError(f"length must be at least 2, got {self.length}")
+        if self.forget_bias is not None and self.cell != "lstm":
+            raise ValueError(f"forget_bias is for the cell 'lstm', not {self.cell!r}")
+
+    def model(self) -> Forecaster:
+        """Make the untrained model, the same for the same seed."""
+        model = _model(self)
+        if self.start == "orthogonal":
+            set_orthogonal(model, _generator(self.seed, "orthogonal"))
+        if self.forget_bias is not None:
+            set_forget_bias(model, self.forget_bias)
+        return model
+
+
+def _model(trial: Trial) -> Forecaster:
+    return Forecaster(
+        trial.cell,
+        Layout("many-to-one", trial.length),
+        input_size=1 if trial.encoding == "scalar" else DIGITS,
+        hidden_size=trial.hidden_size,
+        output_size=DIGITS,
+        generator=_generator(trial.seed, "start"),
+    )
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What was seen during training, one entry for every check.
+
+    Parameters
+    ----------
+    step : tuple of int
+        Steps done.
+    training_loss, training_accuracy : tuple of float
+        Mean over the batches since the check before, each measured before its step.
+    validation_loss, validation_accuracy : tuple of float
+        On 1000 palindromes that are never trained on.
+    gradient_norm : tuple of float
+        Largest norm of the gradient since the check before, before clipping.
+    """
+
+    step: tuple[int, ...]
+    training_loss: tuple[float, ...]
+    training_accuracy: tuple[float, ...]
+    validation_loss: tuple[float, ...]
+    validation_accuracy: tuple[float, ...]
+    gradient_norm: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """The result of one trial.
+
+    Parameters
+    ----------
+    settings : dict
+        The trial's settings, the seed among them.
+    checks : Checks
+        Its course.
+    provenance : Provenance
+        Device, versions, time. The data are the task itself.
+    """
+
+    settings: dict[str, Any]
+    checks: Checks
+    provenance: Provenance
+
+    @property
+    def key(self) -> str:
+        """Settings and version of the results: equal keys, equal numbers."""
+        made_from = self.provenance.checksum, self.provenance.results
+        return record_key(self.settings, *made_from)
+
+    @property
+    def trial(self) -> Trial:
+        """The settings as a trial, to run it again."""
+        return Trial(**self.settings)
+
+    @property
+    def steps(self) -> int:
+        """Steps done."""
+        return self.checks.step[-1]
+
+    @property
+    def accuracy(self) -> float:
+        """Validation accuracy at the last check."""
+        return self.checks.validation_accuracy[-1]
+
+    @property
+    def solved(self) -> bool:
+        """Whether the last check was (nearly) without error."""
+        return self.accuracy >= SOLVED
+
+    def to_json(self) -> str:
+        """Write as one line of JSON."""
+        return json.dumps(asdict(self), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> TrialRecord:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the line is no record of a trial.
+        """
+        try:
+            fields = json.loads(line)
+            checks = Checks(**{k: tuple(v) for k, v in fields["checks"].items()})
+            origin = Provenance(**fields["provenance"])
+            return cls(fields["settings"], checks, origin)
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"not a record of a trial ({error}): {line[:60]!r}"
+            ) from None
+
+
+def run_trial(
+    trial: Trial, *, device: str = "auto", progress: bool = True
+) -> TrialRecord:
+    """Train a network on palindromes until it has solved the task or ran its steps.
+
+    Parameters
+    ----------
+    trial : Trial
+        The settings.
+    device : str
+        See `choose_device`. Palindromes are made on it.
+    progress : bool
+        Whether to show a bar in a terminal or a live notebook.
+
+    Returns
+    -------
+    TrialRecord
+
+    Raises
+    ------
+    DivergenceError
+        If a loss is no longer finite: says by which step.
+    """
+    started, place = time.perf_counter(), choose_device(device)
+    model = trial.model().to(place)
+    optimizer = torch.optim.RMSprop(model.parameters(), lr=trial.learning_rate)
+    training = _generator(trial.seed, "training", place)
+    held_out = palindromes(
+        trial.length,
+        VALIDATION_SIZE,
+        generator=_generator(trial.seed, "validation", place),
+        validation=True,
+    )
+    rows: list[list[float]] = []
+    seen: list[Tensor] = []
+    bar = progress_bar(
+        range(1, trial.steps + 1),
+        show=progress,
+        desc=f"{trial.cell} {trial.length}",
+        unit="step",
+    )
+    for step in bar:
+        batch = palindromes(trial.length, trial.batch_size, generator=training)
+        seen.append(_step(trial, model, optimizer, *batch))
+        if step % CHECK_EVERY == 0 or step == trial.steps:
+            rows.append(_check(trial, model, step, torch.stack(seen), held_out))
+            seen.clear()
+            bar.set_postfix(accuracy=f"{rows[-1][4]:.3f}")
+            if rows[-1][4] >= SOLVED:
+                break
+    bar.close()
+    return TrialRecord(
+        settings=asdict(trial),
+        checks=Checks(*(tuple(column) for column in zip(*rows, strict=True))),
+        provenance=provenance(
+            "palindromes",
+            "",
+            place,
+            time.perf_counter() - started,
+            RESULTS["memory"],
+        ),
+    )
+
+
+def _step(
+    trial: Trial,
+    model: Forecaster,
+    optimizer: torch.optim.Optimizer,
+    digits: Tensor,
+    targets: Tensor,
+) -> Tensor:
+    """Take one step; return loss, accuracy and gradient norm from before it."""
+    loss, accuracy = _measure(trial, model, digits, targets)
+    optimizer.zero_grad()
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(model.parameters(), trial.clip)
+    optimizer.step()
+    return torch.stack([loss.detach(), accuracy, norm])
+
+
+def _measure(
+    trial: Trial, model: Forecaster, digits: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor]:
+    outputs = model(encode(digits, trial.encoding))[0]  # (B, 10)
+    hits = (outputs.argmax(1) == targets).float()
+    return nn.functional.cross_entropy(outputs, targets), hits.mean()
+
+
+@torch.no_grad()
+def _check(
+    trial: Trial,
+    model: Forecaster,
+    step: int,
+    seen: Tensor,
+    held_out: tuple[Tensor, Tensor],
+) -> list[float]:
+    """Summarise the steps since the last check, and validate."""
+    if not seen.isfinite().all():
+        raise DivergenceError(
+            f"the loss or its gradient is not finite by step {step}: try a "
+            f"learning_rate below {trial.learning_rate:g}"
+        )
+    loss, accuracy = _measure(trial, model, *held_out)
+    training_loss, training_accuracy, _ = seen.mean(0).tolist()
+    values = [training_loss, training_accuracy, loss.item(), accuracy.item()]
+    return [step, *map(_rounded, [*values, seen[:, 2].max().item()])]
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _generator(
+    seed: int, purpose: str, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """Make a generator for one purpose, so that no draw shifts another."""
+    stream = ("start", "orthogonal", "training", "validation").index(purpose)
+    return torch.Generator(device).manual_seed(4 * seed + stream)
+
+
+def _one_of(name: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(known)}")

@@ -1,0 +1,130 @@
+"""The trials that chapter 7 rests on, and how they are run side by side.
+
+Source: chapter *How long is the memory?*, section *The trials*.
+"""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from rnn_companion.forecasting.forecaster import GATES
+from rnn_companion.forecasting.grid import complete
+from rnn_companion.forecasting.records import RESULTS, RecordFile, record_key
+from rnn_companion.tasks.memory import Trial, TrialRecord, run_trial
+
+__all__ = ["RECIPES", "recipe_of", "run_trials", "trials"]
+
+# What the chapter changes, one thing at a time, from the assignment's settings.
+RECIPES: dict[str, dict[str, dict[str, Any]]] = {
+    "rnn": {
+        "as assigned": {},
+        "one-hot": {"encoding": "one-hot"},
+        "one-hot, orthogonal": {"encoding": "one-hot", "start": "orthogonal"},
+        "one-hot, orthogonal, small steps": {
+            "encoding": "one-hot",
+            "start": "orthogonal",
+            "learning_rate": 2e-4,
+        },
+        "orthogonal, small steps": {"start": "orthogonal", "learning_rate": 2e-4},
+    },
+    "lstm": {
+        "as assigned": {},
+        "forget bias 1": {"forget_bias": 1.0},
+        "one-hot, forget bias 1": {"encoding": "one-hot", "forget_bias": 1.0},
+        "one-hot, forget bias 4": {"encoding": "one-hot", "forget_bias": 4.0},
+    },
+}
+
+_ASSIGNED, _OURS = 10_000, 5_000  # steps: every change gets half of the assignment's
+_SWEEP: list[tuple[str, str, tuple[int, ...], int]] = [
+    ("rnn", "as assigned", (5, 10, 15, 20, 30), _ASSIGNED),
+    ("rnn", "one-hot", (20,), _OURS),
+    ("rnn", "one-hot, orthogonal", (20,), _OURS),
+    ("rnn", "one-hot, orthogonal, small steps", (20, 30, 50), _OURS),
+    ("rnn", "orthogonal, small steps", (30,), _OURS),
+    ("lstm", "as assigned", (5, 10, 15, 20), _ASSIGNED),
+    ("lstm", "forget bias 1", (20,), _OURS),
+    ("lstm", "one-hot, forget bias 1", (30,), _OURS),
+    ("lstm", "one-hot, forget bias 4", (50,), _OURS),
+]
+
+
+def trials(seeds: Iterable[int] = range(3)) -> list[Trial]:
+    """List the trials of the chapter.
+
+    Parameters
+    ----------
+    seeds : iterable of int
+        Each trial is run once for each.
+
+    Returns
+    -------
+    list of Trial
+        The assignment's settings at 5 to 30 digits (20 with an LSTM), and every
+        recipe where it tells something.
+    """
+    return [
+        replace(
+            Trial(cell=cell, length=length, steps=steps, seed=seed),
+            **RECIPES[cell][recipe],
+        )
+        for cell, recipe, lengths, steps in _SWEEP
+        for length, seed in product(lengths, tuple(seeds))
+    ]
+
+
+def recipe_of(trial: Trial) -> str:
+    """Name the recipe that a trial follows, or ``"other"``."""
+    plain = Trial(
+        cell=trial.cell, length=trial.length, steps=trial.steps, seed=trial.seed
+    )
+    for name, changes in RECIPES.get(trial.cell, {}).items():
+        if trial == replace(plain, **changes):
+            return name
+    return "other"
+
+
+def cost(trial: Trial) -> int:
+    """Estimate the work of a trial that is not solved early."""
+    return trial.steps * trial.length * GATES[trial.cell]
+
+
+def run_trials(
+    trials: Sequence[Trial],
+    *,
+    out: str | Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> list[TrialRecord]:
+    """Run trials side by side, and go on where an earlier call was stopped.
+
+    The parameters are those of `rnn_companion.forecasting.grid.run_all`.
+
+    Returns
+    -------
+    list of TrialRecord
+        In the order asked for.
+
+    Raises
+    ------
+    GridError
+        If trials failed: names the first and its reason, after all others are done.
+    RecordFileError
+        If `out` is torn or foreign.
+    """
+    return complete(
+        [(record_key(asdict(t), "", RESULTS["memory"]), t) for t in trials],
+        partial(run_trial, device=device, progress=False),
+        None if out is None else RecordFile(out, TrialRecord),
+        cost=cost,
+        device=device,
+        workers=workers,
+        executor=executor,
+        progress=progress,
+    )

@@ -1,0 +1,189 @@
+"""An experiment gives the same record twice, and the record says what happened."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from rnn_companion import Experiment, Prices, Record, choose_device, load_prices, run
+from rnn_companion.forecasting.configurations import Configuration
+from rnn_companion.forecasting.experiment import DivergenceError
+
+SMALL: dict[str, Any] = {"hidden_size": 8, "epochs": 2, "length": 3}
+
+
+def walk(days: int = 120, seed: int = 0) -> Prices:
+    steps = np.random.default_rng(seed).normal(0, 1, days)
+    dates = pd.bdate_range("2020-01-01", periods=days)
+    return Prices(dates, 100 + steps.cumsum(), "random walk")
+
+
+def without_time(record: Record) -> dict:  # type: ignore[type-arg]
+    fields = dataclasses.asdict(record)
+    del fields["provenance"]["seconds"], fields["provenance"]["date"]
+    return fields
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_the_same_seed_gives_the_same_record(optimizer: str) -> None:
+    experiment = Experiment(optimizer=optimizer, **SMALL)
+    first, second = (run(experiment, walk(), device="cpu") for _ in range(2))
+    assert without_time(first) == without_time(second)
+    other = run(dataclasses.replace(experiment, seed=1), walk(), device="cpu")
+    assert other.training_loss != first.training_loss
+
+
+@pytest.mark.parametrize("clip", [None, 0.01])
+def test_training_is_plain_torch_written_out(clip: float | None) -> None:
+    """The same losses come out of an ordinary loop over the same batches."""
+    experiment = Experiment(learning_rate=0.01, clip=clip, **SMALL)
+    split, model = experiment.split(walk()), experiment.model()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    order = torch.Generator().manual_seed(2)
+    expected = []
+    for _ in range(2):
+        losses = []
+        for batch in torch.randperm(len(split.training), generator=order).split(32):
+            forecast = model(split.training.inputs[:, batch])
+            loss = ((forecast - split.training.targets[:, batch]) ** 2).mean()
+            model.zero_grad()
+            loss.backward()
+            if clip is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), clip)
+            optimizer.step()
+            losses.append(loss.item())
+        expected.append(np.mean(losses))
+    record = run(experiment, walk(), device="cpu")
+    np.testing.assert_allclose(record.training_loss, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("configuration", Configuration)
+def test_a_record_agrees_with_its_own_forecasts(configuration: Configuration) -> None:
+    many = configuration.reads_many
+    experiment = Experiment(
+        configuration=configuration,
+        length=3 if many else 1,
+        horizon=2 if configuration.forecasts_ahead else 1,
+        hidden_size=8,
+        epochs=1,
+    )
+    prices = walk()
+    record = run(experiment, prices, device="cpu")
+    assert record.forecasts is not None
+    scaled = record.forecasts.table(dollars=False)
+    error = (scaled["forecast"] - scaled["truth"]) ** 2
+    by_position = error.groupby(scaled["position"]).mean()
+    np.testing.assert_allclose(record.mse_by_position, by_position, rtol=1e-5)
+    assert record.mse == pytest.approx(error.mean(), rel=1e-5)
+    assert record.validation_loss[-1] == pytest.approx(record.mse, rel=1e-6)
+    naive = ((scaled["persistence"] - scaled["truth"]) ** 2).mean()
+    assert record.skill == pytest.approx(1 - error.mean() / naive, rel=1e-4)
+
+    dollars = record.forecasts.table()
+    truth = prices.to_series().reindex(dollars["date"]).to_numpy()
+    np.testing.assert_allclose(dollars["truth"], truth, rtol=1e-6)
+    assert dollars["date"].min() == prices.dates[96]  # 80 % of 120 days are known
+    assert set(dollars["persistence"].round(3)) <= set(prices.close.round(3))
+
+
+def test_a_record_survives_json() -> None:
+    record = run(Experiment(**SMALL), walk(), device="cpu")
+    line = record.to_json()
+    assert "\n" not in line
+    assert Record.from_json(line) == record
+    slim = record.without_forecasts()
+    assert Record.from_json(slim.to_json()) == slim
+    assert slim.forecasts is None
+    with pytest.raises(ValueError, match="not a record"):
+        Record.from_json(json.dumps({"loss": 1}))
+
+
+def test_provenance_says_where_a_record_comes_from() -> None:
+    record = run(Experiment(**SMALL), walk(), device="cpu")
+    provenance = record.provenance
+    assert provenance.checksum == walk().checksum
+    assert provenance.device == "cpu"
+    assert provenance.versions["torch"] == torch.__version__
+    assert provenance.seconds > 0
+    assert record.settings["seed"] == 0
+
+
+def test_a_diverging_loss_stops_at_its_step() -> None:
+    experiment = Experiment(optimizer="sgd", learning_rate=1e30, **SMALL)
+    with pytest.raises(
+        DivergenceError,
+        match=r"is (nan|inf) at step 2 \(epoch 1\): try a learning_rate below 1e\+30",
+    ):
+        run(experiment, walk(), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"cell": "elman"}, "unknown cell 'elman': choose one of rnn, lstm, gru"),
+        (
+            {"optimizer": "lion"},
+            "unknown optimizer 'lion': choose one of adam, sgd, rmsprop",
+        ),
+        (
+            {"protocol": "k-fold"},
+            "unknown protocol 'k-fold': choose one of honest, source",
+        ),
+        ({"configuration": "two"}, "unknown configuration 'two'"),
+        ({"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be positive, got nan"),
+        ({"epochs": 0}, "epochs must be positive, got 0"),
+        ({"clip": -1.0}, "clip must be positive or None, got -1.0"),
+    ],
+)
+def test_meaningless_settings_are_refused(setting: dict, message: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(ValueError, match=message):
+        Experiment(**setting)
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Experiment().seed = 1  # type: ignore[misc]
+
+
+def test_running_leaves_the_global_generator_alone() -> None:
+    before = torch.get_rng_state()
+    run(Experiment(**SMALL), walk(), device="cpu")
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_choose_device_takes_what_there_is() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    if torch.cuda.is_available():
+        assert choose_device().type == "cuda"
+    elif not torch.backends.mps.is_available():
+        assert choose_device().type == "cpu"
+
+
+def test_no_bar_is_left_where_nobody_watches(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run(Experiment(**SMALL), walk(), device="cpu")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_rnn_beats_the_mean_on_microsoft() -> None:
+    record = run(Experiment(length=3, hidden_size=32, epochs=5), device="cpu")
+    assert record.forecasts is not None
+    truth = record.forecasts.table(dollars=False)["truth"]
+    assert record.mse < truth.var() / 4
+
+
+def test_a_csv_file_goes_all_the_way(tmp_path: Path) -> None:
+    file = tmp_path / "msft.csv"
+    load_prices().to_series().rename("Close").rename_axis("Date").to_csv(file)
+    one = run(Experiment(**SMALL), load_prices(file), device="cpu")
+    other = run(Experiment(**SMALL), device="cpu")
+    assert one.provenance.checksum == other.provenance.checksum
+    assert one.validation_loss == other.validation_loss

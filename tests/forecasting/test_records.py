@@ -1,0 +1,233 @@
+"""The promises of a record file: whole lines, nothing lost, nothing overwritten."""
+
+import multiprocessing
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import pytest
+
+from rnn_companion.forecasting import records
+from rnn_companion.forecasting.records import (
+    Forecasts,
+    Provenance,
+    Record,
+    RecordFile,
+    RecordFileError,
+    origin,
+)
+
+PLACE = Provenance("MSFT", "sum", "cpu", {"torch": "2"}, "2026-01-01", 1.0, 1)
+
+
+def make(seed: int = 0, size: int = 0) -> Record:
+    series = tuple(0.1 * n for n in range(size))
+    forecasts = Forecasts(
+        dates=("2013-01-02",) * size,
+        positions=tuple(1 + n % 3 for n in range(size)),
+        truth=series,
+        forecast=series,
+        persistence=series,
+        minimum=1.0,
+        maximum=2.0,
+    )
+    errors = (0.5, 0.25, 0.125)
+    return Record(
+        {"cell": "rnn", "seed": seed},
+        (1.0,),
+        (1.0,),
+        errors,
+        errors,
+        forecasts if size else None,
+        PLACE,
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> RecordFile[Record]:
+    return RecordFile(tmp_path / "deep" / "records.jsonl")
+
+
+@pytest.fixture(scope="module")
+def processes() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["rnn_companion.forecasting.records"])
+    return context
+
+
+def test_numbers_say_where_they_come_from() -> None:
+    later = replace(PLACE, device="a GPU", date="2026-02-03T04:05:06", seconds=2.6)
+    two = [make(), replace(make(1), provenance=later)]
+    assert origin(two) == (
+        "(Recorded: 2 runs on a GPU, cpu, 2026-01-01 to 2026-02-03, 4 seconds.)"
+    )
+    assert origin(two[:1], live=True) == (
+        "(Run when this page was built: 1 run on cpu, 2026-01-01, 1 seconds.)"
+    )
+
+
+def test_what_is_added_is_read_back_in_order(file: RecordFile[Record]) -> None:
+    assert file.read() == []
+    for seed in range(3):
+        file.append(make(seed, 4))
+    assert file.read() == [make(seed, 4) for seed in range(3)]
+    assert len(file.path.read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("damage", "line"),
+    [
+        (lambda text: text[:-20], 3),
+        (lambda text: text.replace('"cell"', "cell", 1), 1),
+        (lambda text: text + "date,close\n", 4),
+        (lambda text: text + "\n", 4),
+        (lambda text: text + "{}\n", 4),
+        (lambda text: text + "[1]\n", 4),
+    ],
+    ids=["torn", "broken JSON", "a CSV", "blank", "no record", "no object"],
+)
+@pytest.mark.parametrize("use", ["read", "append"])
+def test_a_damaged_file_is_refused_by_line_and_left_alone(
+    file: RecordFile[Record], damage: Callable[[str], str], line: int, use: str
+) -> None:
+    for seed in range(3):
+        file.append(make(seed))
+    text = damage(file.path.read_text())
+    file.path.write_text(text)
+    again = RecordFile(file.path)
+    with pytest.raises(RecordFileError, match=rf"records\.jsonl, line {line}: .*") as e:
+        again.read() if use == "read" else again.append(make(9))
+    assert "correct or remove the line" in str(e.value)
+    assert file.path.read_text() == text
+
+
+def test_a_line_torn_after_it_was_trusted_is_refused_too(
+    file: RecordFile[Record],
+) -> None:
+    file.append(make())
+    with file.path.open("a") as torn:
+        torn.write("half")
+    with pytest.raises(RecordFileError, match="line 2: the line is torn"):
+        file.append(make())
+
+
+@pytest.mark.parametrize("written", [0, 1, 100])
+def test_a_full_disk_leaves_the_file_as_it_was(
+    file: RecordFile[Record], monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    file.append(make(0))
+    before = file.path.read_bytes()
+
+    class Full:
+        name = "records.jsonl"
+
+        def __init__(self, real: object) -> None:
+            self.real = real
+
+        def write(self, line: bytes) -> int:
+            return int(self.real.write(line[:written]))  # type: ignore[attr-defined]
+
+    real_write = records._write
+    monkeypatch.setattr(records, "_write", lambda f, line: real_write(Full(f), line))  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="the disk is full"):
+        file.append(make(1))
+    assert file.path.read_bytes() == before
+    monkeypatch.undo()
+    file.append(make(1))
+    assert file.read() == [make(0), make(1)]
+
+
+def test_two_processes_adding_at_once_lose_nothing(
+    file: RecordFile[Record], processes: ForkServerContext
+) -> None:
+    crowd = [
+        processes.Process(
+            target=list,  # appends as it goes through the map
+            args=(map(file.append, [make(seed, 300) for seed in range(n, n + 20)]),),
+        )
+        for n in (0, 20, 40)
+    ]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join()
+    assert sorted(r.settings["seed"] for r in file.read()) == list(range(60))
+
+
+def test_twenty_kills_while_adding_tear_nothing(
+    file: RecordFile[Record], processes: ForkServerContext
+) -> None:
+    """Each record is 2 MB, so that a kill often falls into a write."""
+    draw, big = random.Random(0), make(0, 30_000)
+    whole = 0
+    for _ in range(20):
+        writer = processes.Process(target=list, args=(map(file.append, [big] * 9),))
+        writer.start()
+        deadline = time.monotonic() + 20
+        while not file.path.exists() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.2))
+        writer.kill()
+        writer.join()
+        lines = len(file.read())
+        assert lines >= whole
+        whole = lines
+    assert whole > 0
+    assert all(record == big for record in file.read())
+
+
+def test_half_a_line_of_a_killed_writer_is_taken_back(file: RecordFile[Record]) -> None:
+    file.append(make(0))
+    before = file.path.read_bytes()
+    undo = file.path.with_name("records.jsonl.undo")
+    undo.write_text(str(len(before)))
+    file.path.write_bytes(before + make(1).to_json()[:50].encode())
+    assert RecordFile(file.path).read() == [make(0)]
+    assert file.path.read_bytes() == before
+    assert not undo.exists()
+
+
+def test_a_whole_line_of_a_killed_writer_is_kept(file: RecordFile[Record]) -> None:
+    file.append(make(0))
+    length = file.path.stat().st_size
+    file.append(make(1))
+    file.path.with_name("records.jsonl.undo").write_text(str(length))
+    assert RecordFile(file.path).read() == [make(0), make(1)]
+    file.append(make(2))
+    assert file.read() == [make(0), make(1), make(2)]
+
+
+def test_reading_leaves_no_trace(file: RecordFile[Record]) -> None:
+    file.append(make())
+    for other in file.path.parent.glob("*.lock"):
+        other.unlink()
+    file.read()
+    assert os.listdir(file.path.parent) == ["records.jsonl"]
+
+
+def test_the_key_is_settings_data_and_version_of_the_results() -> None:
+    record = make()
+    for other in (
+        replace(record, settings={"seed": 0, "cell": "lstm"}),
+        replace(record, provenance=replace(PLACE, checksum="other")),
+        replace(record, provenance=replace(PLACE, results=2)),
+    ):
+        assert other.key != record.key
+    swapped = dict(reversed(record.settings.items()))
+    later = replace(PLACE, date="2027-01-01", seconds=9.0, device="gpu")
+    assert replace(record, settings=swapped, provenance=later).key == record.key
+
+
+def test_the_ends_are_the_first_and_last_output() -> None:
+    ends = make(size=9).with_forecasts("ends").forecasts
+    assert ends is not None
+    assert ends.positions == (1, 3) * 3
+    assert ends.truth == tuple(0.1 * n for n in (0, 2, 3, 5, 6, 8))
+    assert make(size=9).with_forecasts("none").forecasts is None
+    assert make(size=9).with_forecasts("all") == make(size=9)
+    with pytest.raises(ValueError, match="'some': choose all, ends or none"):
+        make(size=9).with_forecasts("some")

@@ -1,0 +1,95 @@
+"""`cells` against torch's own recurrent networks, in float64."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from rnn_companion import networks
+from tests.recurrences import network, random
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    T=st.integers(1, 40),
+    B=st.integers(1, 4),
+    d=st.integers(1, 4),
+    h=st.integers(1, 5),
+    layers=st.integers(1, 3),
+    start=st.sampled_from([0.0, 1.0]),
+    seed=st.integers(0, 2**31),
+)
+def test_rnn_is_torchs(
+    T: int, B: int, d: int, h: int, layers: int, start: float, seed: int
+) -> None:
+    module = network(nn.RNN, d, h, layers, seed)
+    X = random(T, B, d, seed=seed)
+    H_0 = start * random(layers, B, h, seed=seed + 1)
+    output, h_n = module(X, H_0)
+    H = networks.stack(networks.rnn, X, H_0, networks.rnn_parameters(module))
+    torch.testing.assert_close(H[-1], output, rtol=0, atol=1e-12)
+    last = torch.stack([H_l[-1] for H_l in H])
+    torch.testing.assert_close(last, h_n, rtol=0, atol=1e-12)
+
+
+def test_one_sample_steps_in_columns() -> None:
+    """`a_t = W_xh x_t + W_hh h_{t-1} + b_h` for one sample, without a batch."""
+    W_xh, W_hh, b_h = random(4, 3), random(4, 4, seed=1), random(4, seed=2)
+    x_t, h_prev = random(3, seed=3), random(4, seed=4)
+    h_t = networks.rnn_step(x_t, h_prev, W_xh, W_hh, b_h)
+    expected = torch.tanh(W_xh.mv(x_t) + W_hh.mv(h_prev) + b_h)
+    torch.testing.assert_close(h_t, expected, rtol=0, atol=1e-14)
+
+
+GOOD = {
+    "X": (5, 2, 3),
+    "H_0": (2, 4),
+    "W_xh": (4, 3),
+    "W_hh": (4, 4),
+    "b_h": (4,),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("X", (5, 3)),
+        ("X", (0, 2, 3)),
+        ("W_xh", (4, 2)),
+        ("W_hh", (4, 3)),
+        ("b_h", (4, 1)),
+        ("H_0", (4,)),
+        ("H_0", (1, 4)),  # would broadcast without a word
+    ],
+)
+def test_wrong_shapes_are_named(name: str, shape: tuple[int, ...]) -> None:
+    arguments = {key: random(*size) for key, size in (GOOD | {name: shape}).items()}
+    with pytest.raises(ValueError, match=rf"^{name} has shape"):
+        networks.rnn(**arguments)
+
+
+def test_a_stack_needs_a_state_for_each_layer() -> None:
+    layers = networks.rnn_parameters(network(nn.RNN, 3, 4, 2))
+    with pytest.raises(ValueError, match="2 layers"):
+        networks.stack(networks.rnn, random(5, 2, 3), random(1, 2, 4), layers)
+
+
+@pytest.mark.parametrize("options", [{"batch_first": True}, {"dropout": 0.5}])
+def test_what_would_be_ignored_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="batch_first or dropout"):
+        networks.rnn_parameters(nn.RNN(3, 4, 2, **options))
+    with pytest.raises(ValueError, match="batch_first or dropout"):
+        networks.lstm_parameters(nn.LSTM(3, 4, 2, **options))
+    with pytest.raises(ValueError, match="batch_first or dropout"):
+        networks.gru_parameters(nn.GRU(3, 4, 2, **options))
+
+
+@pytest.mark.parametrize(
+    "options", [{"nonlinearity": "relu"}, {"bidirectional": True}, {"bias": False}]
+)
+def test_only_tanh_layers_are_read(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="tanh"):
+        networks.rnn_parameters(nn.RNN(3, 4, **options))

@@ -1,0 +1,102 @@
+"""Watching a training: what is seen is what autograd says."""
+
+import math
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from rnn_companion import Experiment, Prices
+from rnn_companion import gradients as gr
+from rnn_companion.tasks import watch
+from rnn_companion.tasks.memory import encode, palindromes
+
+
+def steady_prices(days: int = 60) -> Prices:
+    close = 50 + np.sin(np.arange(days) / 3) + 0.1 * np.arange(days)
+    return Prices(pd.bdate_range("2020-01-01", periods=days), close, "synthetic")
+
+
+def test_watched_norms_are_the_gradients() -> None:
+    """The first row, against autograd on the first batch."""
+    experiment = Experiment(length=4, hidden_size=5, epochs=1, batch_size=999)
+    _, watched = watch.watch_prices(experiment, steady_prices())
+    model, windows = experiment.model(), experiment.split(steady_prices()).training
+    loss = nn.functional.mse_loss(model(windows.inputs), windows.targets)
+    named = dict(model.named_parameters())
+    gradients = dict(
+        zip(named, torch.autograd.grad(loss, list(named.values())), strict=True)
+    )
+    for name, symbol in watch.SYMBOLS.items():
+        expected = float(gradients[name].norm())
+        assert float(watched.of(symbol)[0]) == pytest.approx(expected, rel=1e-4)
+    assert float(watched.losses[0]) == pytest.approx(loss.item(), rel=1e-4)
+    total = math.sqrt(sum(float(g.square().sum()) for g in gradients.values()))
+    assert float(watched.total[0]) == pytest.approx(total, rel=1e-4)
+
+
+def test_the_same_lesson_twice_is_the_same() -> None:
+    lesson = watch.Lesson(length=6, hidden_size=8, steps=5)
+    (_, a), (_, b) = watch.watch_lesson(lesson), watch.watch_lesson(lesson)
+    assert torch.equal(a.total, b.total)
+    assert torch.equal(a.losses, b.losses)
+
+
+def test_a_threshold_limits_every_step() -> None:
+    """Plain descent moves by at most the learning rate times the threshold."""
+    lesson = watch.Lesson(
+        length=6, hidden_size=8, steps=1, threshold=0.01, learning_rate=0.5
+    )
+    model, watched = watch.watch_lesson(lesson)
+    moved = [
+        a.detach() - b.detach()
+        for a, b in zip(model.parameters(), lesson.model().parameters(), strict=True)
+    ]
+    assert float(watched.total[0]) > 0.01
+    assert float(gr.total_norm(moved)) == pytest.approx(0.5 * 0.01, rel=1e-4)
+
+
+def test_the_penalty_pulls_on_the_recurrent_matrix() -> None:
+    """Equation eq-grad-decay: its gradient is l1 sign(W) + l2 W."""
+    lesson = watch.Lesson(length=6, hidden_size=5, l1=0.3, l2=0.7)
+    model = lesson.model()
+    W_hh = model.get_parameter(watch.RECURRENT)
+    (gradient,) = torch.autograd.grad(lesson.penalty(model), W_hh)
+    torch.testing.assert_close(gradient, 0.3 * W_hh.sign() + 0.7 * W_hh)
+    heavy, _ = watch.watch_lesson(replace(lesson, l1=0.0, l2=2.0, steps=30))
+    light, _ = watch.watch_lesson(replace(lesson, l1=0.0, l2=0.0, steps=30))
+    assert (
+        heavy.get_parameter(watch.RECURRENT).norm()
+        < 0.1 * light.get_parameter(watch.RECURRENT).norm()
+    )
+
+
+def test_a_short_lesson_is_learned() -> None:
+    """Clipped, five digits are told after a few steps: the whole loop works."""
+    lesson = watch.Lesson(length=5, hidden_size=32, threshold=1.0, steps=120)
+    model, watched = watch.watch_lesson(lesson)
+    assert watch.accuracy(model) > 0.95 > 0.5 > watch.accuracy(lesson.model())
+    assert watched.losses[-1] < watched.losses[0]
+
+
+def test_reach_is_the_norm_in_each_window() -> None:
+    model = watch.Lesson(length=7, hidden_size=4).model()
+    digits, _ = palindromes(7, 3, generator=torch.Generator().manual_seed(1))
+    X = encode(digits, "one-hot")
+    found = watch.reach(model, X)
+    assert found.shape == (3, 8)
+    cell = gr.cell_of(model.cell)
+    J = list(gr.jacobians(cell, X[:, 1].double()))
+    expected = torch.linalg.svdvals(reduce(torch.matmul, J[::-1]))[0]
+    torch.testing.assert_close(found[1, 7], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_nothing_draws_from_the_global_generator() -> None:
+    before = torch.random.get_rng_state()
+    gr.Drive(cell="lstm", hidden_size=4, length=3).norms()
+    watch.watch_lesson(watch.Lesson(length=4, hidden_size=4, steps=1))
+    assert torch.equal(torch.random.get_rng_state(), before)
