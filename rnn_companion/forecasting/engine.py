@@ -21,6 +21,7 @@ __all__ = [
     "CapturedStep",
     "HandWrittenGradients",
     "exact_matmul",
+    "medium_is_exact",
     "training_step",
 ]
 
@@ -269,7 +270,7 @@ def exact_matmul() -> Iterator[None]:
     to.
     """
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("medium" if _medium_is_exact() else "highest")
+    torch.set_float32_matmul_precision("medium" if medium_is_exact() else "highest")
     torch.backends.cudnn.allow_tf32 = False
     try:
         yield
@@ -279,7 +280,7 @@ def exact_matmul() -> Iterator[None]:
 
 
 @cache
-def _medium_is_exact() -> bool:
+def medium_is_exact() -> bool:
     """Whether "medium" on the CPU errs by at most 1e-6, relative to the product."""
     if torch.cuda.is_available():  # there it means TF32
         return False

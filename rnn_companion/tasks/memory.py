@@ -7,13 +7,9 @@ Source: chapter *How long is the memory?*; the defaults are those of the assignm
 behind the palindrome report.
 """
 
-from __future__ import annotations
-
-import json
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +18,15 @@ from rnn_companion.forecasting.configurations import Layout
 from rnn_companion.forecasting.experiment import (
     DivergenceError,
     choose_device,
-    provenance,
+    clipped_step,
 )
 from rnn_companion.forecasting.forecaster import CELLS, Forecaster
-from rnn_companion.forecasting.records import RESULTS, Provenance, record_key
+from rnn_companion.forecasting.records import Provenance, RunRecord, rounded
+from rnn_companion.forecasting.settings import (
+    require_choice,
+    require_positive,
+    seeded,
+)
 from rnn_companion.progress import progress_bar
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
 DIGITS = 10
 ENCODINGS = ("scalar", "one-hot")
 STARTS = ("uniform", "orthogonal")
+PURPOSES = ("start", "orthogonal", "training", "validation")  # of random numbers
 SOLVED = 0.999  # validation accuracy at which a trial stops
 CHECK_EVERY = 50  # steps
 VALIDATION_SIZE = 1000
@@ -121,7 +123,7 @@ def encode(digits: Tensor, encoding: str) -> Tensor:
     ValueError
         For an unknown encoding.
     """
-    _one_of("encoding", encoding, ENCODINGS)
+    require_choice("encoding", encoding, ENCODINGS)
     if encoding == "scalar":
         return digits.float().unsqueeze(-1)
     return nn.functional.one_hot(digits, DIGITS).float()
@@ -183,7 +185,7 @@ def latch(length: int, encoding: str = "one-hot") -> Forecaster:
     ValueError
         For an unknown encoding.
     """
-    _one_of("encoding", encoding, ENCODINGS)
+    require_choice("encoding", encoding, ENCODINGS)
     digit = torch.arange(DIGITS).unsqueeze(1)
     if encoding == "one-hot":
         code = 2.0 * ((digit >> torch.arange(4)) & 1) - 1  # (10, 4): the bits
@@ -253,22 +255,27 @@ class Trial:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _one_of("cell", self.cell, CELLS)
-        _one_of("encoding", self.encoding, ENCODINGS)
-        _one_of("start", self.start, STARTS)
-        for name in ("hidden_size", "learning_rate", "batch_size", "clip", "steps"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        require_choice("cell", self.cell, CELLS)
+        require_choice("encoding", self.encoding, ENCODINGS)
+        require_choice("start", self.start, STARTS)
+        sizes = ("hidden_size", "learning_rate", "batch_size", "clip", "steps")
+        require_positive(self, *sizes)
         if self.length < 2:
             raise ValueError(f"length must be at least 2, got {self.length}")
         if self.forget_bias is not None and self.cell != "lstm":
             raise ValueError(f"forget_bias is for the cell 'lstm', not {self.cell!r}")
 
+    def generator(
+        self, purpose: str, device: torch.device | str = "cpu"
+    ) -> torch.Generator:
+        """Make the generator of one of `PURPOSES`, the same for the same seed."""
+        return seeded(self.seed, purpose, PURPOSES, device)
+
     def model(self) -> Forecaster:
         """Make the untrained model, the same for the same seed."""
         model = _model(self)
         if self.start == "orthogonal":
-            set_orthogonal(model, _generator(self.seed, "orthogonal"))
+            set_orthogonal(model, self.generator("orthogonal"))
         if self.forget_bias is not None:
             set_forget_bias(model, self.forget_bias)
         return model
@@ -281,7 +288,7 @@ def _model(trial: Trial) -> Forecaster:
         input_size=1 if trial.encoding == "scalar" else DIGITS,
         hidden_size=trial.hidden_size,
         output_size=DIGITS,
-        generator=_generator(trial.seed, "start"),
+        generator=trial.generator("start"),
     )
 
 
@@ -310,7 +317,7 @@ class Checks:
 
 
 @dataclass(frozen=True)
-class TrialRecord:
+class TrialRecord(RunRecord):
     """The result of one trial.
 
     Parameters
@@ -323,15 +330,12 @@ class TrialRecord:
         Device, versions, time. The data are the task itself.
     """
 
+    kind: ClassVar[str] = "memory"
+    made_from: ClassVar[type[Any]] = Trial
+
     settings: dict[str, Any]
     checks: Checks
     provenance: Provenance
-
-    @property
-    def key(self) -> str:
-        """Settings and version of the results: equal keys, equal numbers."""
-        made_from = self.provenance.checksum, self.provenance.results
-        return record_key(self.settings, *made_from)
 
     @property
     def trial(self) -> Trial:
@@ -352,29 +356,6 @@ class TrialRecord:
     def solved(self) -> bool:
         """Whether the last check was (nearly) without error."""
         return self.accuracy >= SOLVED
-
-    def to_json(self) -> str:
-        """Write as one line of JSON."""
-        return json.dumps(asdict(self), allow_nan=False)
-
-    @classmethod
-    def from_json(cls, line: str) -> TrialRecord:
-        """Read what `to_json` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the line is no record of a trial.
-        """
-        try:
-            fields = json.loads(line)
-            checks = Checks(**{k: tuple(v) for k, v in fields["checks"].items()})
-            origin = Provenance(**fields["provenance"])
-            return cls(fields["settings"], checks, origin)
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(
-                f"not a record of a trial ({error}): {line[:60]!r}"
-            ) from None
 
 
 def run_trial(
@@ -403,11 +384,11 @@ def run_trial(
     started, place = time.perf_counter(), choose_device(device)
     model = trial.model().to(place)
     optimizer = torch.optim.RMSprop(model.parameters(), lr=trial.learning_rate)
-    training = _generator(trial.seed, "training", place)
+    training = trial.generator("training", place)
     held_out = palindromes(
         trial.length,
         VALIDATION_SIZE,
-        generator=_generator(trial.seed, "validation", place),
+        generator=trial.generator("validation", place),
         validation=True,
     )
     rows: list[list[float]] = []
@@ -431,12 +412,8 @@ def run_trial(
     return TrialRecord(
         settings=asdict(trial),
         checks=Checks(*(tuple(column) for column in zip(*rows, strict=True))),
-        provenance=provenance(
-            "palindromes",
-            "",
-            place,
-            time.perf_counter() - started,
-            RESULTS["memory"],
+        provenance=Provenance.of_run(
+            TrialRecord.kind, "palindromes", "", place, started
         ),
     )
 
@@ -450,10 +427,7 @@ def _step(
 ) -> Tensor:
     """Take one step; return loss, accuracy and gradient norm from before it."""
     loss, accuracy = _measure(trial, model, digits, targets)
-    optimizer.zero_grad()
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_(model.parameters(), trial.clip)
-    optimizer.step()
+    norm = clipped_step(loss, model, optimizer, trial.clip)
     return torch.stack([loss.detach(), accuracy, norm])
 
 
@@ -482,21 +456,4 @@ def _check(
     loss, accuracy = _measure(trial, model, *held_out)
     training_loss, training_accuracy, _ = seen.mean(0).tolist()
     values = [training_loss, training_accuracy, loss.item(), accuracy.item()]
-    return [step, *map(_rounded, [*values, seen[:, 2].max().item()])]
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")
-
-
-def _generator(
-    seed: int, purpose: str, device: torch.device | str = "cpu"
-) -> torch.Generator:
-    """Make a generator for one purpose, so that no draw shifts another."""
-    stream = ("start", "orthogonal", "training", "validation").index(purpose)
-    return torch.Generator(device).manual_seed(4 * seed + stream)
-
-
-def _one_of(name: str, value: str, known: Iterable[str]) -> None:
-    if value not in known:
-        raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(known)}")
+    return [step, *map(rounded, [*values, seen[:, 2].max().item()])]

@@ -5,7 +5,7 @@ Source: chapter *How long is the memory?*, section *The trials*.
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -13,10 +13,10 @@ from typing import Any
 
 from rnn_companion.forecasting.forecaster import GATES
 from rnn_companion.forecasting.grid import complete
-from rnn_companion.forecasting.records import RESULTS, RecordFile, record_key
+from rnn_companion.forecasting.records import RecordFile
 from rnn_companion.tasks.memory import Trial, TrialRecord, run_trial
 
-__all__ = ["RECIPES", "recipe_of", "run_trials", "trials"]
+__all__ = ["RECIPES", "recipe_of", "recorded", "run_trials", "trials"]
 
 # What the chapter changes, one thing at a time, from the assignment's settings.
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
@@ -119,12 +119,32 @@ def run_trials(
         If `out` is torn or foreign.
     """
     return complete(
-        [(record_key(asdict(t), "", RESULTS["memory"]), t) for t in trials],
+        trials,
         partial(run_trial, device=device, progress=False),
-        None if out is None else RecordFile(out, TrialRecord),
+        TrialRecord,
+        "",
+        out=out,
         cost=cost,
         device=device,
         workers=workers,
         executor=executor,
         progress=progress,
     )
+
+
+def recorded(
+    path: str | Path, trials: Iterable[Trial], *, gaps: bool = False
+) -> dict[Trial, TrialRecord]:
+    """Look trials up in a record file.
+
+    As `rnn_companion.forecasting.grid.recorded`, for a file from `run_trials`.
+
+    Raises
+    ------
+    MissingRecordError
+        If one is missing: names it, and the command that makes it.
+    RecordFileError
+        If the file is torn or foreign.
+    """
+    command = f"rnn-companion palindromes --out {path}"
+    return RecordFile(path, TrialRecord).find(trials, "", command=command, gaps=gaps)

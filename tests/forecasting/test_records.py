@@ -229,5 +229,5 @@ def test_the_ends_are_the_first_and_last_output() -> None:
     assert ends.truth == tuple(0.1 * n for n in (0, 2, 3, 5, 6, 8))
     assert make(size=9).with_forecasts("none").forecasts is None
     assert make(size=9).with_forecasts("all") == make(size=9)
-    with pytest.raises(ValueError, match="'some': choose all, ends or none"):
+    with pytest.raises(ValueError, match="'some': choose one of all, ends, none"):
         make(size=9).with_forecasts("some")

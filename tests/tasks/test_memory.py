@@ -248,7 +248,7 @@ def test_a_record_survives_its_json() -> None:
 
 @pytest.mark.parametrize("line", ["", "{}", "[]", '{"settings": {}, "checks": {}}'])
 def test_a_line_that_is_no_record_is_refused(line: str) -> None:
-    with pytest.raises(ValueError, match="not a record of a trial"):
+    with pytest.raises(ValueError, match="not a record of the kind 'memory'"):
         TrialRecord.from_json(line)
 
 
@@ -319,7 +319,9 @@ def test_another_version_of_the_results_runs_again(tmp_path: Path) -> None:
 def test_a_record_of_something_else_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "trials.jsonl"
     out.write_text('{"settings": {}}\n')
-    with pytest.raises(RecordFileError, match="line 1: not a record of a trial"):
+    with pytest.raises(
+        RecordFileError, match="line 1: not a record of the kind"
+    ):
         run_trials(QUICK, out=out, device="cpu", workers=1, progress=False)
 
 
@@ -352,7 +354,7 @@ def test_the_command_refuses_what_the_chapter_has_not(
 
 # What the chapter rests on ------------------------------------------------------
 
-RECORDED = Path(__file__).parents[1] / "book" / "records" / "memory.jsonl"
+RECORDED = Path(__file__).parents[2] / "book" / "records" / "memory.jsonl"
 
 
 def test_every_recorded_trial_is_there_with_every_seed() -> None:

@@ -220,11 +220,11 @@ def test_what_is_shown_is_what_was_written(
     written = sample(model(), "the", 300)
     for value in ("", "1"):
         monkeypatch.setenv("RNN_COMPANION_BOOK", value)
-        show(stream(model(), "the"), 300, width=20)
+        show(stream(model(), "the"), 300)
         shown = capsys.readouterr().out
         assert shown.replace("\n", " ")[:-1] == written.replace("\n", " ")
         lines = shown.split("\n")
-        assert all(" " not in line[20:] for line in lines)
+        assert all(" " not in line[76:] for line in lines)
 
 
 def test_a_sample_is_its_generators() -> None:
@@ -259,8 +259,8 @@ def test_the_longest_copy_is_the_longest(written: str, corpus: str) -> None:
 def test_context_loss_tells_the_same_characters_with_more_and_more_before() -> None:
     """The loss of one target, computed from the model's own output."""
     network, contexts = model(), (1, 3, 8)
-    losses = context_loss(network, RHYME, contexts, count=6, generator=seeded(2))
-    targets = torch.randint(8, len(RHYME), (6,), generator=seeded(2)).tolist()
+    losses = context_loss(network, RHYME, contexts, count=6)
+    targets = torch.randint(8, len(RHYME), (6,), generator=seeded(0)).tolist()
     for row, context in enumerate(contexts):
         for column, target in enumerate(targets):
             read = network.encode(RHYME[target - context : target])
@@ -382,7 +382,9 @@ def test_without_held_out_text_there_is_no_validation() -> None:
 
 
 def test_a_loss_that_is_not_finite_says_where() -> None:
-    with pytest.raises(DivergenceError, match=r"not finite at step 1: try a learning"):
+    with pytest.raises(
+        DivergenceError, match=r"(nan|inf) at step 1: try a learning"
+    ):
         train(replace(SMALL, learning_rate=1e38), CORPUS, device="cpu", progress=False)
 
 
@@ -422,7 +424,7 @@ def test_a_record_survives_its_json() -> None:
 
 @pytest.mark.parametrize("line", ["", "{}", "[]", '{"marks": [], "provenance": {}}'])
 def test_a_line_that_is_no_record_is_refused(line: str) -> None:
-    with pytest.raises(ValueError, match="not a record of a text"):
+    with pytest.raises(ValueError, match="not a record of the kind 'text'"):
         TextRecord.from_json(line)
 
 
@@ -546,7 +548,7 @@ def test_the_command_says_what_is_wrong(
 
 # What the chapter rests on ------------------------------------------------------
 
-RECORDS = Path(__file__).parents[1] / "book" / "records"
+RECORDS = Path(__file__).parents[2] / "book" / "records"
 
 
 def recorded(name: str) -> TextRecord:
