@@ -1,24 +1,37 @@
-"""Make the records that travel with the book, or go on where they end.
+"""Make the records that travel with the book, or run a sample of them again.
 
     python -m benchmarks.records --workers 2 [--report-data Microsoft_Stock.csv]
+    python -m benchmarks.records --again 8 [--lengths 3 7] [--report-data ...]
 
 Cheapest runs first. The report's own prices are not part of the book; without them
-only the records of the book's own series are made.
+only the records of the book's own series are made. `--again` changes nothing: it says
+how far today's errors are from the recorded ones, and exits with 1 if one is further
+off than `--tolerance`.
 """
 
 import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rnn_companion.forecasting.grid import cost, grid, run_all
+from rnn_companion.forecasting.experiment import run
+from rnn_companion.forecasting.grid import cost, grid, recorded, run_all
 from rnn_companion.forecasting.prices import Prices, load_prices
+from rnn_companion.forecasting.records import Record, RecordFile
+from rnn_companion.forecasting.settings import Experiment
+from rnn_companion.tasks.memory import TrialRecord, run_trial
 
 RECORDS = Path(__file__).parent.parent / "book" / "records"
 PROTOCOLS = ("honest", "source")
+VARIED = ("cell", "configuration", "optimizer", "protocol", "length")
 
 
 def main() -> None:
-    """Run every grid, seed by seed, length by length."""
+    """Run every grid, seed by seed, length by length; or some runs again."""
     settings = _settings()
+    if settings.again or settings.trials_again:
+        sys.exit(run_again(settings))
     series = {"": load_prices()}
     if settings.report_data:
         series["-report"] = load_prices(settings.report_data)
@@ -52,6 +65,84 @@ def record(
     print(f"{out.name}, lengths {lengths}, seed {seed}: {len(records)} records")
 
 
+def run_again(settings: argparse.Namespace) -> int:
+    """Hold today's errors against the recorded ones; return the exit status."""
+    data = settings.report_data
+    prices, name = load_prices(data), "-report" if data else ""
+    kept = [
+        record
+        for protocol in PROTOCOLS
+        for record in recorded(
+            RECORDS / f"{protocol}-protocol{name}.jsonl",
+            grid(lengths=settings.lengths, seeds=settings.seeds, protocol=protocol),
+            prices.checksum,
+            gaps=True,
+        ).values()
+    ]
+    print(f"{'run':58}{'recorded':>13}{'now':>13}{'apart':>9}")
+    apart = [
+        *forecasts_apart(spread(kept, settings.again), prices, settings.device),
+        *trials_apart(settings.trials_again, settings.device),
+    ]
+    print(f"at most {max(apart):.1e} apart; allowed: {settings.tolerance:g}")
+    return int(max(apart) > settings.tolerance)
+
+
+def spread(records: Iterable[Record], count: int) -> list[Record]:
+    """Choose records so that each value of what varies comes up about as often.
+
+    One after another, each the one whose settings are rarest among those chosen; of
+    equals the cheapest.
+    """
+    waiting = sorted(records, key=lambda record: cost(record.experiment))
+    chosen: list[Record] = []
+    seen: Counter[tuple[str, object]] = Counter()
+    while waiting and len(chosen) < count:
+        rarest = min(waiting, key=lambda r: sum(seen[pair] for pair in _varied(r)))
+        waiting.remove(rarest)
+        chosen.append(rarest)
+        seen.update(_varied(rarest))
+    return chosen
+
+
+def _varied(record: Record) -> list[tuple[str, object]]:
+    return [(name, record.settings[name]) for name in VARIED]
+
+
+def forecasts_apart(
+    records: Iterable[Record], prices: Prices, device: str
+) -> Iterator[float]:
+    """Run experiments again, print a line for each, yield the relative difference."""
+    for then in records:
+        now = run(then.experiment, prices, device=device, progress=False)
+        yield _compare(_name(then.experiment), then.mse, now.mse)
+
+
+def _name(e: Experiment) -> str:
+    varied = (str(getattr(e, name)) for name in VARIED)
+    return f"{' '.join(varied)} seed {e.seed}"
+
+
+def trials_apart(count: int, device: str) -> Iterator[float]:
+    """Run the quickest trials again; compare the loss at every check."""
+    records = RecordFile(RECORDS / "memory.jsonl", TrialRecord).read()
+    for then in sorted(records, key=lambda r: r.provenance.seconds)[:count]:
+        now = run_trial(then.trial, device=device, progress=False)
+        name = f"palindromes {then.trial.cell} {then.trial.length}"
+        name += f" {then.trial.encoding} seed {then.trial.seed}, steps"
+        yield _compare(name, then.steps, now.steps)
+        losses = then.checks.validation_loss, now.checks.validation_loss
+        pairs = list(zip(*losses, strict=False))
+        worst = max(pairs, key=lambda pair: abs(pair[1] / pair[0] - 1))
+        yield _compare("  validation loss where it differs most", *worst)
+
+
+def _compare(name: str, then: float, now: float) -> float:
+    apart = abs(now / then - 1)
+    print(f"{name:58}{then:13.6g}{now:13.6g}{apart:9.1e}", flush=True)
+    return apart
+
+
 def _settings() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
@@ -59,6 +150,10 @@ def _settings() -> argparse.Namespace:
     add("--seeds", nargs="+", type=int, default=[0, 1, 2])
     add("--workers", type=int, help="processes side by side; default: one a core")
     add("--device", default="auto")
+    add("--again", type=int, default=0, help="recorded experiments to run again")
+    add("--trials-again", type=int, default=0, help="palindrome trials to run again")
+    add("--lengths", nargs="+", type=int, default=[3, 7], help="of those run again")
+    add("--tolerance", type=float, default=1e-3, help="of the relative difference")
     return parser.parse_args()
 
 
