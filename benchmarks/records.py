@@ -10,6 +10,7 @@ off than `--tolerance`.
 """
 
 import argparse
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -89,19 +90,23 @@ def run_again(settings: argparse.Namespace) -> int:
 
 
 def spread(records: Iterable[Record], count: int) -> list[Record]:
-    """Choose records so that each value of what varies comes up about as often.
+    """Choose cheap records that differ from each other.
 
-    One after another, each the one whose settings are rarest among those chosen; of
-    equals the cheapest.
+    One after another the one whose settings are rarest among those chosen, where
+    e times the cost weighs as much as a setting that was seen once.
     """
-    waiting = sorted(records, key=lambda record: cost(record.experiment))
+    waiting = list(records)
     chosen: list[Record] = []
     seen: Counter[tuple[str, object]] = Counter()
+
+    def weight(record: Record) -> float:
+        rarity = sum(seen[pair] for pair in _varied(record))
+        return rarity + math.log(cost(record.experiment))
+
     while waiting and len(chosen) < count:
-        rarest = min(waiting, key=lambda r: sum(seen[pair] for pair in _varied(r)))
-        waiting.remove(rarest)
-        chosen.append(rarest)
-        seen.update(_varied(rarest))
+        chosen.append(min(waiting, key=weight))
+        waiting.remove(chosen[-1])
+        seen.update(_varied(chosen[-1]))
     return chosen
 
 

@@ -134,10 +134,15 @@ def run_trials(
 
 def recorded(
     path: str | Path, trials: Iterable[Trial], *, gaps: bool = False
-) -> dict[Trial, TrialRecord]:
+) -> list[TrialRecord]:
     """Look trials up in a record file.
 
-    As `rnn_companion.forecasting.grid.recorded`, for a file from `run_trials`.
+    The parameters are those of `rnn_companion.forecasting.grid.recorded`.
+
+    Returns
+    -------
+    list of TrialRecord
+        Of this version of the results, in the order in which they were run.
 
     Raises
     ------
@@ -147,4 +152,6 @@ def recorded(
         If the file is torn or foreign.
     """
     command = f"rnn-companion palindromes --out {path}"
-    return RecordFile(path, TrialRecord).find(trials, "", command=command, gaps=gaps)
+    file = RecordFile(path, TrialRecord)
+    found = file.find(trials, "", command=command, gaps=gaps)
+    return sorted(found.values(), key=lambda record: record.provenance.date)
