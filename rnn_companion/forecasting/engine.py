@@ -1,27 +1,27 @@
 """The training step, as fast as the machine allows.
 
-On a CPU a single tanh or LSTM layer is differentiated by hand, as in the chapters
-*Backpropagation through time* and *LSTM*. The samples of a batch lie in columns, so
-that each line reads as the equation for one sample, and because a CPU multiplies
-that way round a quarter faster. Buffers are kept from step to step. On a GPU the
-step is recorded once as a CUDA graph and replayed. All else is left to autograd.
+One-layer tanh and LSTM networks are differentiated by hand (`by_hand`): on a CPU, and
+on any device if several are trained side by side. On a GPU the step is recorded once
+as a CUDA graph and replayed. All else is left to autograd.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rnn_companion.forecasting.by_hand import HandWrittenGradients, Links, fits
 from rnn_companion.forecasting.forecaster import Forecaster
 
 __all__ = [
     "CapturedStep",
-    "HandWrittenGradients",
+    "StepOptions",
     "exact_matmul",
     "medium_is_exact",
+    "side_by_side_step",
     "training_step",
 ]
 
@@ -29,12 +29,44 @@ Gradients = Callable[[Tensor, Tensor], Tensor]
 Step = Callable[[Tensor, Tensor], Tensor]
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepOptions:
+    """What a training step does beside following the gradient.
+
+    Parameters
+    ----------
+    clip : float, optional
+        Largest allowed norm of the gradient.
+    l1, l2 : float
+        Weights of the penalties on W_hh: the sum of its absolute entries, half the
+        sum of their squares (`eq-grad-decay`).
+    links : callable, optional
+        From T to the weights of the links between steps (`eq-grad-delta`); by default
+        nothing is cut.
+    sliding : int, optional
+        Each loss goes back so many steps (`eq-grad-sliding`); by default all.
+    rounded : bool
+        Whether products may be rounded to bfloat16 (weights are not).
+    norms : bool
+        Whether to return the gradient's norm below the loss.
+    """
+
+    clip: float | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+    links: Links | None = None
+    sliding: int | None = None
+    rounded: bool = False
+    norms: bool = False
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether only the gradients by hand can do this."""
+        return self.links is not None or self.sliding is not None
+
+
 def training_step(
-    model: Forecaster,
-    optimizer: torch.optim.Optimizer,
-    *,
-    clip: float | None = None,
-    rounded: bool = False,
+    model: Forecaster, optimizer: torch.optim.Optimizer, options: StepOptions | None = None
 ) -> Step:
     """Make the fastest step that this model has on its device.
 
@@ -44,10 +76,8 @@ def training_step(
         Trained in place.
     optimizer : torch.optim.Optimizer
         Over the model's parameters.
-    clip : float, optional
-        Largest allowed norm of the gradient.
-    rounded : bool
-        Whether products may be rounded to bfloat16 (weights are not).
+    options : StepOptions, optional
+        What else a step does.
 
     Returns
     -------
@@ -55,21 +85,64 @@ def training_step(
         Takes inputs (T, B, d) and targets (K, B, q), makes one step and returns the
         mean squared error before it, a tensor without gradient.
     """
-    if HandWrittenGradients.fits(model) and not rounded:
-        gradients: Gradients = HandWrittenGradients(model)
-    else:
-        gradients = _autograd(model, rounded)
+    step = side_by_side_step([model], optimizer, options or StepOptions())
+    return lambda X, Y: step(X[None], Y[None])[..., 0]
+
+
+def side_by_side_step(
+    models: Sequence[Forecaster],
+    optimizer: torch.optim.Optimizer,
+    options: StepOptions,
+) -> Step:
+    """Make a step of S models of one shape at once.
+
+    Parameters
+    ----------
+    models : sequence of Forecaster
+        Trained in place; several must fit `by_hand.fits`.
+    optimizer : torch.optim.Optimizer
+        Over the parameters of all models.
+    options : StepOptions
+        What else a step does, to each model for itself.
+
+    Returns
+    -------
+    callable
+        Takes inputs (S, T, B, d) and targets (S, K, B, q), makes one step and returns
+        the losses (S,) before it; with ``options.norms`` (2, S), the norms below.
+
+    Raises
+    ------
+    ValueError
+        If the gradients of these models or options are not written by hand.
+    """
+    gradients = _gradients(models, options)
 
     def step(X: Tensor, Y: Tensor) -> Tensor:
-        loss = gradients(X, Y)
-        if clip is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), clip)
+        losses = gradients(X, Y)
+        seen = torch.stack([losses, _norms(models)]) if options.norms else losses
+        for model in models:
+            _penalize(model, options)
+            if options.clip is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), options.clip)
         optimizer.step()
-        return loss
+        return seen
 
-    if model.head.weight.is_cuda:
-        return CapturedStep(step, model, optimizer)
-    return step
+    captured = models[0].head.weight.is_cuda and options.links is None
+    return CapturedStep(step, models, optimizer) if captured else step
+
+
+def _gradients(models: Sequence[Forecaster], options: StepOptions) -> Gradients:
+    alone, possible = len(models) == 1, fits(models[0]) and not options.rounded
+    if not possible and (options.by_hand or not alone):
+        raise ValueError(
+            "only an RNN or LSTM of one layer, with a horizon of 1 and in float32, can be "
+            "truncated or trained side by side"
+        )
+    fastest = models[0].head.weight.device.type == "cpu"
+    if possible and (fastest or options.by_hand or not alone):
+        return HandWrittenGradients(models, options.links, options.sliding)
+    return _autograd(models[0], options.rounded)
 
 
 def _autograd(model: Forecaster, rounded: bool) -> Gradients:
@@ -78,185 +151,29 @@ def _autograd(model: Forecaster, rounded: bool) -> Gradients:
     def gradients(X: Tensor, Y: Tensor) -> Tensor:
         model.zero_grad()
         with torch.autocast(device, torch.bfloat16, enabled=rounded):
-            outputs = model(X)
-        loss = nn.functional.mse_loss(outputs.float(), Y)
+            outputs = model(X[0])
+        loss = nn.functional.mse_loss(outputs.float(), Y[0])
         loss.backward()
-        return loss.detach()
+        return loss.detach()[None]
 
     return gradients
 
 
-class HandWrittenGradients:
-    """Mean squared error of a one-layer forecaster and its gradients, by hand.
-
-    Source: chapters *Backpropagation through time* (`eq-bptt-delta` onwards) and
-    *LSTM*. Called with inputs (T, B, d) and targets (K, B, q), it fills the
-    parameters' ``grad`` and returns the loss.
-
-    Parameters
-    ----------
-    model : Forecaster
-        One for which `fits` is true.
-    """
-
-    def __init__(self, model: Forecaster) -> None:
-        self.model = model
-        self.layers: dict[tuple[int, int], _Layer] = {}  # by T and B
-        for parameter in model.parameters():
-            parameter.grad = torch.zeros_like(parameter)
-
-    @staticmethod
-    def fits(model: Forecaster) -> bool:
-        """Whether the model is on a CPU, one layer, and never reads its outputs."""
-        return (
-            type(model.cell) in _LAYERS
-            and model.cell.num_layers == 1
-            and model.layout.horizon == 1
-            and model.head.weight.device.type == "cpu"
-        )
-
-    @torch.no_grad()
-    def __call__(self, X: Tensor, Y: Tensor) -> Tensor:
-        """Fill in the gradients, return the loss."""
-        W_hq, b_q = self.model.head.weight, self.model.head.bias
-        X, Y = X.mT, Y.flatten(0, 1).T  # (T, d, B), (q, KB)
-        layer = self._layer(len(X), X.shape[2])
-        H = layer.forward(X)[:, -Y.shape[1] :]  # (h, KB)
-        error = W_hq @ H + b_q[:, None] - Y  # (q, KB)
-        G = error * (2 / error.numel())  # dL/dO
-        torch.mm(G, H.T, out=W_hq.grad)
-        torch.sum(G, 1, out=b_q.grad)
-        layer.backward(X, W_hq.T, G.unflatten(1, (-1, X.shape[2])).transpose(0, 1))
-        return error.square().mean()
-
-    def _layer(self, T: int, B: int) -> "_Layer":
-        if (T, B) not in self.layers:
-            kind = _LAYERS[type(self.model.cell)]
-            self.layers[T, B] = kind(self.model.cell, T, B)
-        return self.layers[T, B]
+@torch.no_grad()
+def _norms(models: Sequence[Forecaster]) -> Tensor:
+    """Return the norm of each model's gradient, (S,)."""
+    return torch.stack(
+        [nn.utils.get_total_norm([p.grad for p in m.parameters()]) for m in models]
+    )
 
 
-class _Layer:
-    """A layer that starts at zero, for T steps and B samples; samples in columns.
-
-    What the weights' gradients sum over, all H and Delta, is kept as (rows, T, B): one
-    product then sums over steps and samples.
-    """
-
-    gates: int
-
-    def __init__(self, cell: nn.RNNBase, T: int, B: int) -> None:
-        h, rows = cell.hidden_size, self.gates * cell.hidden_size
-        self.T, self.B = T, B
-        self.parameters = list(cell.parameters())  # W_xh, W_hh and two biases
-        empty = self.parameters[0].new_empty
-        self.A = empty(T, rows, B)  # pre-activations, then gates
-        self.dH = empty(T, h, B)
-        self.Delta = empty(rows, B)  # of the step in hand
-        self.all_H = empty(h, T, B)
-        self.all_Delta = empty(rows, T, B)
-        self.W_hh_T = empty(h, rows)
-
-    def activate(self, t: int) -> Tensor:
-        """From the pre-activations of step t to its state."""
-        raise NotImplementedError
-
-    def differentiate(self, t: int) -> None:
-        """From dL/dh_t to dL/da_t."""
-        raise NotImplementedError
-
-    def forward(self, X: Tensor) -> Tensor:  # (T, d, B) -> (h, TB)
-        W_xh, W_hh, b, b_too = self.parameters
-        bias = (b + b_too)[:, None].expand_as(self.A)
-        torch.baddbmm(bias, W_xh.expand(self.T, -1, -1), X, out=self.A)
-        self.all_H[:, 0] = H = self.activate(0)  # h_0 = 0
-        for t in range(1, self.T):
-            self.A[t].addmm_(W_hh, H)
-            self.all_H[:, t] = H = self.activate(t)
-        return self.all_H.flatten(1)
-
-    def backward(self, X: Tensor, W_hq_T: Tensor, G: Tensor) -> None:
-        """From G = dL/dO, (K, q, B), to the gradients of the parameters."""
-        first = self.T - len(G)  # the first step with an output
-        self.dH[:first].zero_()
-        torch.matmul(W_hq_T, G, out=self.dH[first:])
-        W_hh_T = self._transposed(self.parameters[1])
-        for t in reversed(range(self.T)):
-            if t < self.T - 1:
-                self.dH[t].addmm_(W_hh_T, self.Delta)
-            self.differentiate(t)
-            self.all_Delta[:, t] = self.Delta
-        self._weights(X)
-
-    def _transposed(self, W_hh: Tensor) -> Tensor:
-        """Copy it if that pays: it takes as long as it saves in six products."""
-        return self.W_hh_T.copy_(W_hh.T) if self.T > 6 else W_hh.T
-
-    def _weights(self, X: Tensor) -> None:
-        """Sum over all steps and samples in one product for each weight."""
-        W_xh, W_hh, *biases = self.parameters
-        Delta, H = self.all_Delta.flatten(1), self.all_H.flatten(1)  # (rows, TB)
-        torch.mm(Delta, X.mT.flatten(0, 1), out=W_xh.grad)
-        torch.mm(Delta[:, self.B :], H[:, : -self.B].T, out=W_hh.grad)
-        for b in biases:
-            torch.sum(Delta, 1, out=b.grad)
-
-
-class _RNN(_Layer):
-    gates = 1
-
-    def activate(self, t: int) -> Tensor:
-        return _tanh(self.A[t], out=self.A[t])
-
-    def differentiate(self, t: int) -> None:
-        dH, square = self.dH[t], self.A[t].square()  # tanh' = 1 - tanh^2
-        torch.addcmul(dH, dH, square, value=-1, out=self.Delta)
-
-
-class _LSTM(_Layer):
-    gates = 4  # i, f, g, o
-
-    def __init__(self, cell: nn.RNNBase, T: int, B: int) -> None:
-        super().__init__(cell, T, B)
-        self.C = self.dH.new_zeros(T + 1, *self.dH.shape[1:])
-        self.tanh_C = torch.empty_like(self.dH)
-        self.H = torch.empty_like(self.dH[0])
-        self.dC = torch.empty_like(self.dH[0])
-
-    def activate(self, t: int) -> Tensor:
-        gates = self.A[t].view(4, *self.H.shape)
-        gates[:2].sigmoid_()
-        _tanh(gates[2], out=gates[2])
-        gates[3].sigmoid_()
-        i, f, g, o = gates
-        torch.mul(f, self.C[t], out=self.C[t + 1]).addcmul_(i, g)
-        _tanh(self.C[t + 1], out=self.tanh_C[t])
-        return torch.mul(o, self.tanh_C[t], out=self.H)
-
-    def differentiate(self, t: int) -> None:
-        gates = self.A[t].view(4, *self.H.shape)
-        Delta = self.Delta.view_as(gates)
-        i, f, g, o = gates
-        if t == self.T - 1:
-            self.dC.zero_()
-        slope = torch.addcmul(o, o, self.tanh_C[t].square(), value=-1)
-        self.dC.addcmul_(self.dH[t], slope)  # dL/dc_t
-        torch.addcmul(gates, gates, gates, value=-1, out=Delta)  # slopes of sigma
-        torch.addcmul(i, i, g.square(), value=-1, out=Delta[2])
-        Delta[0].mul_(g)
-        Delta[1].mul_(self.C[t])
-        Delta[:3].mul_(self.dC)
-        Delta[3].mul_(self.tanh_C[t]).mul_(self.dH[t])
-        self.dC.mul_(f)  # the direct path to c_{t-1}
-
-
-def _tanh(x: Tensor, out: Tensor) -> Tensor:
-    """By NumPy, which on some CPUs is nine times as fast as torch's (by MKL)."""
-    np.tanh(x.numpy(), out=out.numpy())
-    return out
-
-
-_LAYERS: dict[type[nn.RNNBase], type[_Layer]] = {nn.RNN: _RNN, nn.LSTM: _LSTM}
+@torch.no_grad()
+def _penalize(model: Forecaster, options: StepOptions) -> None:
+    """Add the penalties' gradient to that of each W_hh."""
+    if options.l1 or options.l2:
+        for name, W in model.cell.named_parameters():
+            if name.startswith("weight_hh"):
+                W.grad += options.l1 * W.sign() + options.l2 * W
 
 
 @contextmanager
@@ -315,7 +232,7 @@ class CapturedStep:
     step : callable
         One step of training: inputs and targets in, loss out. Must not wait for the
         device.
-    model : nn.Module
+    models : sequence of nn.Module
     optimizer : torch.optim.Optimizer
         What the step changes.
     record : callable, optional
@@ -326,11 +243,11 @@ class CapturedStep:
     def __init__(
         self,
         step: Step,
-        model: nn.Module,
+        models: Sequence[nn.Module],
         optimizer: torch.optim.Optimizer,
         record: Callable[[Callable[[], Tensor]], Callable[[], Tensor]] | None = None,
     ) -> None:
-        self.step, self.model, self.optimizer = step, model, optimizer
+        self.step, self.models, self.optimizer = step, models, optimizer
         self.record = record or _record_cuda_graph
         self.recorded: dict[
             tuple[torch.Size, torch.Size],
@@ -350,7 +267,7 @@ class CapturedStep:
         self, X: Tensor, Y: Tensor
     ) -> tuple[Tensor, Tensor, Callable[[], Tensor]]:
         X_read, Y_read = X.clone(), Y.clone()
-        with undone(self.model, self.optimizer):
+        with undone(self.models, self.optimizer):
             replay = self.record(lambda: self.step(X_read, Y_read))
         return X_read, Y_read, replay
 
@@ -373,12 +290,15 @@ def _record_cuda_graph(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
 
 
 @contextmanager
-def undone(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+def undone(
+    models: Sequence[nn.Module], optimizer: torch.optim.Optimizer
+) -> Iterator[None]:
     """Take back, in place, what is done to weights and optimizer state inside."""
 
     def tensors() -> list[Tensor]:
         state = [v for s in optimizer.state.values() for v in s.values()]
-        return [*model.parameters(), *(v for v in state if isinstance(v, Tensor))]
+        weights = [p for model in models for p in model.parameters()]
+        return [*weights, *(v for v in state if isinstance(v, Tensor))]
 
     before = {id(tensor): tensor.detach().clone() for tensor in tensors()}
     yield

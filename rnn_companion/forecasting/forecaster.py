@@ -4,20 +4,23 @@ Source: chapters *Recurrence* (`eq-rnn`, `eq-output`, `eq-count`) and
 *Input/output configurations*.
 """
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from rnn_companion.forecasting.configurations import Layout
+from rnn_companion.networks import PhasedLSTM
 
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {
+CELLS: dict[str, Callable[..., nn.Module]] = {
     "rnn": nn.RNN,
     "lstm": nn.LSTM,
     "gru": nn.GRU,
+    "phased-lstm": PhasedLSTM,
 }
-GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+GATES = {"rnn": 1, "lstm": 4, "gru": 3, "phased-lstm": 4}
+STARTS = ("uniform", "orthogonal")
+PERIODS, OPEN = (2.0, 20.0), 0.3  # days, and open share, of a phased LSTM's clocks
 
 
 class Forecaster(nn.Module):
@@ -29,7 +32,8 @@ class Forecaster(nn.Module):
     Parameters
     ----------
     cell : str
-        ``"rnn"`` (tanh), ``"lstm"`` or ``"gru"``.
+        ``"rnn"`` (tanh), ``"lstm"``, ``"gru"`` or ``"phased-lstm"``, whose units open
+        for 0.3 of periods that are drawn between 2 and 20 days (chapter 8).
     layout : Layout
         Which days go in and which come out.
     input_size, hidden_size, output_size, layers : int
@@ -61,15 +65,11 @@ class Forecaster(nn.Module):
                 f"{layout.configuration} reads its own outputs: input_size "
                 f"{input_size} and output_size {output_size} must be equal"
             )
-        make = _known_cell(cell)
+        if cell == "phased-lstm" and layout.horizon > 1:
+            raise ValueError("a phased-lstm forecasts one day: leave horizon at 1")
         self.layout = layout
-        with torch.device("meta"):  # no draw from the global generator
-            self.cell = make(input_size, _positive(hidden_size), layers)
-            self.head = nn.Linear(hidden_size, output_size)
-        self.to_empty(device="cpu")
-        bound = 1 / math.sqrt(hidden_size)
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+        self.cell = _make_cell(cell, input_size, hidden_size, layers, generator)
+        self.head = _drawn(nn.Linear, hidden_size, output_size, h=hidden_size, by=generator)
 
     def forward(self, X: Tensor) -> Tensor:  # (T, B, d) -> (K, B, q)
         """Forecast the targets of a batch of windows.
@@ -92,6 +92,62 @@ class Forecaster(nn.Module):
         return torch.cat(outputs)
 
 
+def _make_cell(
+    cell: str, d: int, h: int, layers: int, generator: torch.Generator | None
+) -> nn.Module:
+    make = _known_cell(cell)
+    if h < 1:
+        raise ValueError(f"hidden_size must be at least 1, got {h}")
+    if make is not PhasedLSTM:
+        return _drawn(make, d, h, layers, h=h, by=generator)
+    if layers != 1:
+        raise ValueError(f"a phased-lstm has one layer, got {layers}: leave layers at 1")
+    return PhasedLSTM(d, h, periods=PERIODS, r_on=OPEN, generator=generator)
+
+
+def _drawn(
+    make: Callable[..., nn.Module], *sizes: int, h: int, by: torch.Generator | None
+) -> nn.Module:
+    """Make a module whose parameters are uniform in ±1/√h."""
+    with torch.device("meta"):  # no draw from the global generator
+        module = make(*sizes)
+    module.to_empty(device="cpu")
+    for parameter in module.parameters():
+        nn.init.uniform_(parameter, -(h**-0.5), h**-0.5, generator=by)
+    return module
+
+
+def set_orthogonal(model: Forecaster, generator: torch.Generator) -> None:
+    """Start every recurrent matrix as an orthogonal one (`eq-orthogonal`).
+
+    Source: Saxe, McClelland and Ganguli (2014). The gates of an LSTM or a GRU get
+    one orthogonal matrix each.
+    """
+    for name, weight in model.cell.named_parameters():
+        if name.startswith("weight_hh"):
+            for W_hh in weight.data.split(weight.shape[1]):
+                nn.init.orthogonal_(W_hh, generator=generator)
+
+
+@torch.no_grad()
+def set_forget_bias(model: Forecaster, bias: float) -> None:
+    """Start an LSTM with open forget gates (`eq-forget-start`).
+
+    Torch keeps two biases; the first is set and the second cleared.
+
+    Raises
+    ------
+    ValueError
+        If the cell is no LSTM.
+    """
+    if not isinstance(model.cell, nn.LSTM | PhasedLSTM):
+        raise ValueError("forget_bias needs an LSTM: set cell='lstm' or leave it None")
+    for name, parameter in model.cell.named_parameters():
+        if name.startswith("bias"):
+            gates = parameter.chunk(4)  # i, f, g, o
+            gates[1].fill_(bias if name.startswith("bias_ih") else 0.0)
+
+
 def count_parameters(
     cell: str, d: int, h: int, q: int, *, layers: int = 1, biases: int = 1
 ) -> int:
@@ -100,7 +156,7 @@ def count_parameters(
     Parameters
     ----------
     cell : str
-        ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        One of `CELLS`; a phased LSTM has three more numbers a unit.
     d, h, q, layers : int
         Sizes of input, hidden state and output; stacked layers.
     biases : int
@@ -114,16 +170,11 @@ def count_parameters(
     _known_cell(cell)
     inputs = [d] + [h] * (layers - 1)
     recurrent = sum(GATES[cell] * h * (size + h + biases) for size in inputs)
-    return recurrent + q * (h + 1)
+    clocks = 3 * h if cell == "phased-lstm" else 0
+    return recurrent + clocks + q * (h + 1)
 
 
-def _known_cell(cell: str) -> Callable[..., nn.RNNBase]:
+def _known_cell(cell: str) -> Callable[..., nn.Module]:
     if cell not in CELLS:
         raise ValueError(f"unknown cell {cell!r}: choose one of {', '.join(CELLS)}")
     return CELLS[cell]
-
-
-def _positive(hidden_size: int) -> int:
-    if hidden_size < 1:
-        raise ValueError(f"hidden_size must be at least 1, got {hidden_size}")
-    return hidden_size

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 import torch
 
 from rnn_companion.forecasting.configurations import Layout
-from rnn_companion.forecasting.forecaster import CELLS, Forecaster
+from rnn_companion.forecasting.forecaster import (
+    CELLS,
+    STARTS,
+    Forecaster,
+    set_forget_bias,
+    set_orthogonal,
+)
 from rnn_companion.forecasting.prices import Prices
 from rnn_companion.forecasting.windows import (
     Split,
@@ -25,6 +31,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 PROTOCOLS = ("honest", "source")
 PRECISIONS = ("float32", "bfloat16")
+TRUNCATIONS = ("full", "regular", "sliding", "randomized")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +41,7 @@ class Experiment:
     Parameters
     ----------
     cell : str
-        ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        ``"rnn"``, ``"lstm"``, ``"gru"`` or ``"phased-lstm"``.
     configuration : str
         One of the five input/output configurations.
     length, horizon : int
@@ -57,7 +64,25 @@ class Experiment:
         ``"float32"``, or ``"bfloat16"`` for products rounded to three digits, which
         some machines compute faster. Errors are always measured in float32.
     seed : int
-        Of everything random: split, start, order of batches.
+        Of everything random: split, start, order of batches, truncation.
+    start : str
+        Of the recurrent matrices: ``"uniform"`` as torch's, or ``"orthogonal"``.
+    forget_bias : float, optional
+        Of an LSTM's forget gates at the start; drawn as all biases by default.
+    l1, l2 : float
+        Weights of the penalties on W_hh: the sum of its absolute entries, half the
+        sum of their squares (`eq-grad-decay`).
+    truncation : str
+        How gradients are cut (chapter 3): ``"full"`` (not at all), ``"regular"`` into
+        parts of `tau` steps, ``"sliding"`` (each loss goes back `tau` steps; for an
+        RNN), or ``"randomized"`` (each link kept with probability `pi`). For an RNN
+        or LSTM of one layer.
+    tau : int, optional
+        Steps, at least 1; for the two that need it.
+    pi : float, optional
+        Probability, in (0, 1]; for the randomized.
+    gradient_norms : bool
+        Whether the record keeps the largest norm of the gradient in each epoch.
 
     Raises
     ------
@@ -80,6 +105,14 @@ class Experiment:
     protocol: str = "honest"
     precision: str = "float32"
     seed: int = 0
+    start: str = "uniform"
+    forget_bias: float | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+    truncation: str = "full"
+    tau: int | None = None
+    pi: float | None = None
+    gradient_norms: bool = False
 
     def __post_init__(self) -> None:
         require_choice("cell", self.cell, CELLS)
@@ -88,9 +121,33 @@ class Experiment:
         require_choice("precision", self.precision, PRECISIONS)
         sizes = ("hidden_size", "layers", "learning_rate", "epochs", "batch_size")
         require_positive(self, *sizes)
+        require_choice("start", self.start, STARTS)
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be positive or None, got {self.clip}")
+        for name in ("l1", "l2"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative")
+        if self.forget_bias is not None and "lstm" not in self.cell:
+            raise ValueError(f"forget_bias is for an LSTM, not for {self.cell!r}")
+        self._check_truncation()
         self.layout  # noqa: B018 - raises for an impossible one
+
+    def _check_truncation(self) -> None:
+        require_choice("truncation", self.truncation, TRUNCATIONS)
+        cut, needs_tau = self.truncation, self.truncation in ("regular", "sliding")
+        if needs_tau != (self.tau is not None) or (needs_tau and self.tau < 1):
+            raise ValueError(f"tau must be a number of steps for truncation {cut!r}")
+        if (cut == "randomized") != (self.pi is not None):
+            raise ValueError(f"pi must be a probability for truncation {cut!r}")
+        if self.pi is not None and not 0 < self.pi <= 1:
+            raise ValueError(f"pi must lie in (0, 1], got {self.pi}")
+        fitting = ("rnn",) if cut == "sliding" else ("rnn", "lstm")
+        plain = self.layers == 1 and self.horizon == 1 and self.precision == "float32"
+        if cut != "full" and not (self.cell in fitting and plain):
+            raise ValueError(
+                f"truncation {cut!r} is for {' or '.join(fitting)} with one layer, a "
+                "horizon of 1 and float32"
+            )
 
     @property
     def layout(self) -> Layout:
@@ -98,8 +155,14 @@ class Experiment:
         return Layout(self.configuration, self.length, self.horizon)
 
     def generator(self, purpose: str) -> torch.Generator:
-        """Make the generator of the ``"split"``, the ``"start"`` or the ``"order"``."""
-        return seeded(self.seed, purpose, ("split", "start", "order"))
+        """Make the generator of the ``"split"``, the ``"start"``, the ``"order"``...
+
+        Later purposes have seeds of their own, far from those of the first three.
+        """
+        first = ("split", "start", "order")
+        if purpose in first:
+            return seeded(self.seed, purpose, first)
+        return seeded((1 << 40) + self.seed, purpose, ("links", "orthogonal"))
 
     def split(self, prices: Prices) -> Split:
         """Cut and split the prices by this experiment's protocol."""
@@ -114,13 +177,18 @@ class Experiment:
 
     def model(self) -> Forecaster:
         """Make the untrained model, the same for the same seed."""
-        return Forecaster(
+        model = Forecaster(
             self.cell,
             self.layout,
             hidden_size=self.hidden_size,
             layers=self.layers,
             generator=self.generator("start"),
         )
+        if self.start == "orthogonal":
+            set_orthogonal(model, self.generator("orthogonal"))
+        if self.forget_bias is not None:
+            set_forget_bias(model, self.forget_bias)
+        return model
 
 
 def require_choice(name: str, value: str, known: Iterable[str]) -> None:

@@ -20,7 +20,13 @@ from rnn_companion.forecasting.experiment import (
     choose_device,
     clipped_step,
 )
-from rnn_companion.forecasting.forecaster import CELLS, Forecaster
+from rnn_companion.forecasting.forecaster import (
+    CELLS,
+    STARTS,
+    Forecaster,
+    set_forget_bias,
+    set_orthogonal,
+)
 from rnn_companion.forecasting.records import Provenance, RunRecord, rounded
 from rnn_companion.forecasting.settings import (
     require_choice,
@@ -38,13 +44,10 @@ __all__ = [
     "latch",
     "palindromes",
     "run_trial",
-    "set_forget_bias",
-    "set_orthogonal",
 ]
 
 DIGITS = 10
 ENCODINGS = ("scalar", "one-hot")
-STARTS = ("uniform", "orthogonal")
 PURPOSES = ("start", "orthogonal", "training", "validation")  # of random numbers
 SOLVED = 0.999  # validation accuracy at which a trial stops
 CHECK_EVERY = 50  # steps
@@ -127,37 +130,6 @@ def encode(digits: Tensor, encoding: str) -> Tensor:
     if encoding == "scalar":
         return digits.float().unsqueeze(-1)
     return nn.functional.one_hot(digits, DIGITS).float()
-
-
-def set_orthogonal(model: Forecaster, generator: torch.Generator) -> None:
-    """Start every recurrent matrix as an orthogonal one (`eq-orthogonal`).
-
-    Source: Saxe, McClelland and Ganguli (2014). The gates of an LSTM or a GRU get
-    one orthogonal matrix each.
-    """
-    for name, weight in model.cell.named_parameters():
-        if name.startswith("weight_hh"):
-            for W_hh in weight.data.split(weight.shape[1]):
-                nn.init.orthogonal_(W_hh, generator=generator)
-
-
-@torch.no_grad()
-def set_forget_bias(model: Forecaster, bias: float) -> None:
-    """Start an LSTM with open forget gates (`eq-forget-start`).
-
-    Torch keeps two biases; the first is set and the second cleared.
-
-    Raises
-    ------
-    ValueError
-        If the cell is no LSTM.
-    """
-    if not isinstance(model.cell, nn.LSTM):
-        raise ValueError("forget_bias needs an LSTM: set cell='lstm' or leave it None")
-    h = model.cell.hidden_size
-    for name, parameter in model.cell.named_parameters():
-        if name.startswith("bias"):
-            parameter[h : 2 * h] = bias if name.startswith("bias_ih") else 0.0
 
 
 def latch(length: int, encoding: str = "one-hot") -> Forecaster:
