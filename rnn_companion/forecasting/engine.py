@@ -89,6 +89,8 @@ def _autograd(model: Forecaster, rounded: bool) -> Gradients:
 class HandWrittenGradients:
     """Mean squared error of a one-layer forecaster and its gradients, by hand.
 
+    With delta_t = dL/da_t of the pre-activations, dL/dW_hh is the sum over t of
+    delta_t h_{t-1}^T; dL/dW_xh and dL/db_h likewise, with x_t and 1.
     Source: chapters *Backpropagation through time* (`eq-bptt-delta` onwards) and
     *LSTM*. Called with inputs (T, B, d) and targets (K, B, q), it fills the
     parameters' ``grad`` and returns the loss.
@@ -374,7 +376,7 @@ def _record_cuda_graph(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
 
 @contextmanager
 def undone(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Take back, in place, what is done to weights and optimizer state inside."""
+    """Restore weights and optimizer state, in place, at the end of the block."""
 
     def tensors() -> list[Tensor]:
         state = [v for s in optimizer.state.values() for v in s.values()]

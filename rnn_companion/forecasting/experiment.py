@@ -58,7 +58,7 @@ def run(
     device: str = "auto",
     progress: bool = True,
 ) -> Record:
-    """Train a model and hold its forecasts against what happened.
+    """Train a model and compare its forecasts with what happened.
 
     Parameters
     ----------
@@ -150,19 +150,15 @@ def train(
         desc=f"{experiment.cell} {experiment.configuration} {experiment.length}",
         unit="epoch",
     )
+    hint = f"try a learning_rate below {experiment.learning_rate:g}"
+    hint += " or clip=1.0" if experiment.clip is None else ""
     for epoch in bar:
         dealt = torch.randperm(len(windows), generator=order).to(windows.inputs.device)
         batches = dealt.split(experiment.batch_size)
         losses = torch.stack(
             [step(windows.inputs[:, b], windows.targets[:, b]) for b in batches]
         )
-        require_finite(
-            losses,
-            epoch * len(losses),
-            experiment.learning_rate,
-            epoch=epoch + 1,
-            clipped=experiment.clip is not None,
-        )
+        require_finite(losses, epoch * len(losses), f" (epoch {epoch + 1}): {hint}")
         loss = losses.mean().item()
         bar.set_postfix(loss=f"{loss:.5f}")
         yield loss
@@ -197,14 +193,7 @@ def clipped_step(
     return norm
 
 
-def require_finite(
-    losses: Tensor,
-    done: int,
-    learning_rate: float,
-    *,
-    epoch: int | None = None,
-    clipped: bool = True,
-) -> None:
+def require_finite(losses: Tensor, done: int, hint: str) -> None:
     """Refuse losses of which one is NaN or infinite.
 
     Parameters
@@ -213,26 +202,20 @@ def require_finite(
         Of one step after another, shape (steps,).
     done : int
         Steps before the first of them.
-    learning_rate : float
-        That they were trained with.
-    epoch : int, optional
-        That they belong to, counted from 1.
-    clipped : bool
-        Whether the gradient was clipped; else that is worth a try too.
+    hint : str
+        What to do; ends the message.
 
     Raises
     ------
     DivergenceError
-        Says at which step, and what to do.
+        Says at which step.
     """
     bad = (~losses.isfinite()).nonzero()
     if len(bad):
         first = int(bad[0])
         raise DivergenceError(
             f"the training loss is {losses[first].item()} at step {done + first + 1}"
-            + ("" if epoch is None else f" (epoch {epoch})")
-            + f": try a learning_rate below {learning_rate:g}"
-            + ("" if clipped else " or clip=1.0")
+            + hint
         )
 
 

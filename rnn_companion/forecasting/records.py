@@ -117,7 +117,7 @@ class Provenance:
     Parameters
     ----------
     data, checksum : str
-        Name and SHA-256 of the prices.
+        Name and SHA-256 of the data.
     device : str
         What it ran on.
     versions : dict
@@ -313,7 +313,8 @@ class Record(RunRecord):
     def skill(self) -> float:
         """Part of persistence's error that the model avoids (`eq-skill`).
 
-        1 is perfect, 0 no better than "tomorrow = today", below 0 worse.
+        1 - mse / persistence_mse: 1 is perfect, 0 no better than "tomorrow = today",
+        below 0 worse.
         """
         return 1 - self.mse / self.persistence_mse
 
@@ -371,8 +372,8 @@ R = TypeVar("R", bound=RunRecord)  # its record
 class RecordFile(Generic[R]):
     """A file of records to which several processes may add at once.
 
-    A record is added whole or not at all: whatever stops the machine, the lines
-    before it are there, and the next to add finds the file as it was.
+    A record is added whole or not at all. After a crash all earlier lines are there,
+    and what is left of an unfinished line is removed.
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ class Experiment:
     Raises
     ------
     ValueError
-        For a setting that means nothing: names it and what it may be.
+        For an invalid setting: names it and what it may be.
     """
 
     cell: str = "rnn"

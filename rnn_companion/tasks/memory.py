@@ -1,7 +1,7 @@
-"""How long is the memory? The palindrome task, and what decides who learns it.
+"""The palindrome task: how long a network can keep a digit.
 
-A palindrome of digits is read but for its last digit, which is to be told. The
-answer is the first digit, so the network must keep one digit through T steps.
+A palindrome of digits is read but for its last digit, which the network has to
+predict. It equals the first digit, which must be kept through T steps.
 
 Source: chapter *How long is the memory?*; the defaults are those of the assignment
 behind the palindrome report.
@@ -130,7 +130,7 @@ def encode(digits: Tensor, encoding: str) -> Tensor:
 
 
 def set_orthogonal(model: Forecaster, generator: torch.Generator) -> None:
-    """Start every recurrent matrix as an orthogonal one (`eq-orthogonal`).
+    """Start every recurrent matrix as an orthogonal one, W^T W = I (`eq-orthogonal`).
 
     Source: Saxe, McClelland and Ganguli (2014). The gates of an LSTM or a GRU get
     one orthogonal matrix each.
@@ -143,9 +143,10 @@ def set_orthogonal(model: Forecaster, generator: torch.Generator) -> None:
 
 @torch.no_grad()
 def set_forget_bias(model: Forecaster, bias: float) -> None:
-    """Start an LSTM with open forget gates (`eq-forget-start`).
+    """Start an LSTM with open forget gates, b_f = bias (`eq-forget-start`).
 
-    Torch keeps two biases; the first is set and the second cleared.
+    With zero inputs a cell then keeps sigma(bias) of itself at each step. Torch has
+    two biases; the first is set and the second cleared.
 
     Raises
     ------
@@ -163,10 +164,10 @@ def set_forget_bias(model: Forecaster, bias: float) -> None:
 def latch(length: int, encoding: str = "one-hot") -> Forecaster:
     """Build, by hand, a tanh network that solves the task at any length.
 
-    The first step writes a code of the first digit into the signs of the units, and
-    each unit holds its sign against every later input (`eq-latch`). With one-hot
-    inputs four units hold the digit's four bits; with scalar inputs nine units hold
-    whether the digit is at least 1, 2, ..., 9.
+    h_t = tanh(W_xh x_t + w h_{t-1} + b_h) (`eq-latch`). The first step writes a code
+    of the first digit into the signs of the units, and w is so large that no later
+    input changes a sign. With one-hot inputs four units keep the digit's four bits;
+    with scalar inputs nine units keep whether it is at least 1, 2, ..., 9.
 
     Parameters
     ----------
@@ -239,7 +240,7 @@ class Trial:
     Raises
     ------
     ValueError
-        For a setting that means nothing: names it and what it may be.
+        For an invalid setting: names it and what it may be.
     """
 
     cell: str = "rnn"
@@ -361,7 +362,7 @@ class TrialRecord(RunRecord):
 def run_trial(
     trial: Trial, *, device: str = "auto", progress: bool = True
 ) -> TrialRecord:
-    """Train a network on palindromes until it has solved the task or ran its steps.
+    """Train a network on palindromes until it has solved the task, or all its steps.
 
     Parameters
     ----------
