@@ -108,10 +108,10 @@ def tuned(experiment: Experiment, windows: Windows) -> Iterator[float]:
 
 def ours(experiment: Experiment, windows: Windows) -> Iterator[float]:
     """Train as `rnn_companion.forecasting.experiment.run` does."""
-    epochs = train(experiment, experiment.model(), windows, progress=False)
+    epochs = train([experiment], [experiment.model()], [windows], progress=False)
     for _ in range(experiment.epochs):
         with exact_matmul():
-            yield next(epochs)
+            yield next(epochs)[0].item()
 
 
 def bfloat16(experiment: Experiment, windows: Windows) -> Iterator[float]:

@@ -4,8 +4,10 @@ from . import forecasting as forecasting
 from . import gradients as gradients
 from . import networks as networks
 from . import tasks as tasks
+from .devices import DeviceError as DeviceError
+from .devices import choose_device as choose_device
 from .forecasting.configurations import Layout as Layout
-from .forecasting.experiment import choose_device as choose_device
+from .forecasting.experiment import fit as fit
 from .forecasting.experiment import run as run
 from .forecasting.forecaster import Forecaster as Forecaster
 from .forecasting.forecaster import count_parameters as count_parameters

@@ -84,6 +84,6 @@ def require_memory(device: torch.device, needed: int) -> None:
     if needed > free:
         raise DeviceError(
             f"{device} has {free / 2**20:.0f} MB of memory free, and about "
-            f"{needed / 2**20:.0f} MB are needed: take fewer units, a shorter window or "
-            "a smaller batch, or say device='cpu'"
+            f"{needed / 2**20:.0f} MB are needed: take fewer units, a shorter "
+            "window or a smaller batch, or say device='cpu'"
         )

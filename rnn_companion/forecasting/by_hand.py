@@ -61,6 +61,8 @@ def fits(model: Forecaster) -> bool:
 class HandWrittenGradients:
     """Mean squared errors of forecasters, and their gradients, by hand.
 
+    With delta_t = dL/da_t of the pre-activations, dL/dW_hh is the sum over t of
+    delta_t h_{t-1}^T; dL/dW_xh and dL/db_h likewise, with x_t and 1.
     Called with inputs `(S, T, B, d)` and targets `(S, K, B, q)` it fills the
     parameters' ``grad`` and returns the losses, `(S,)`. Source: chapters
     *Backpropagation through time* (`eq-bptt-delta` onwards) and *LSTM*.

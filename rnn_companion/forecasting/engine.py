@@ -5,7 +5,7 @@ on any device if several are trained side by side. On a GPU the step is recorded
 as a CUDA graph and replayed. All else is left to autograd.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -66,7 +66,9 @@ class StepOptions:
 
 
 def training_step(
-    model: Forecaster, optimizer: torch.optim.Optimizer, options: StepOptions | None = None
+    model: Forecaster,
+    optimizer: torch.optim.Optimizer,
+    options: StepOptions | None = None,
 ) -> Step:
     """Make the fastest step that this model has on its device.
 
@@ -136,8 +138,8 @@ def _gradients(models: Sequence[Forecaster], options: StepOptions) -> Gradients:
     alone, possible = len(models) == 1, fits(models[0]) and not options.rounded
     if not possible and (options.by_hand or not alone):
         raise ValueError(
-            "only an RNN or LSTM of one layer, with a horizon of 1 and in float32, can be "
-            "truncated or trained side by side"
+            "only an RNN or LSTM of one layer, with a horizon of 1 and in float32, can "
+            "be truncated or trained side by side"
         )
     fastest = models[0].head.weight.device.type == "cpu"
     if possible and (fastest or options.by_hand or not alone):
@@ -163,8 +165,12 @@ def _autograd(model: Forecaster, rounded: bool) -> Gradients:
 def _norms(models: Sequence[Forecaster]) -> Tensor:
     """Return the norm of each model's gradient, (S,)."""
     return torch.stack(
-        [nn.utils.get_total_norm([p.grad for p in m.parameters()]) for m in models]
+        [nn.utils.get_total_norm(_grads(m.parameters())) for m in models]
     )
+
+
+def _grads(parameters: Iterable[Tensor]) -> list[Tensor]:
+    return [p.grad for p in parameters if p.grad is not None]
 
 
 @torch.no_grad()
@@ -173,7 +179,8 @@ def _penalize(model: Forecaster, options: StepOptions) -> None:
     if options.l1 or options.l2:
         for name, W in model.cell.named_parameters():
             if name.startswith("weight_hh"):
-                W.grad += options.l1 * W.sign() + options.l2 * W
+                (gradient,) = _grads([W])
+                gradient += options.l1 * W.sign() + options.l2 * W
 
 
 @contextmanager
@@ -293,7 +300,7 @@ def _record_cuda_graph(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
 def undone(
     models: Sequence[nn.Module], optimizer: torch.optim.Optimizer
 ) -> Iterator[None]:
-    """Take back, in place, what is done to weights and optimizer state inside."""
+    """Restore weights and optimizer state, in place, at the end of the block."""
 
     def tensors() -> list[Tensor]:
         state = [v for s in optimizer.state.values() for v in s.values()]

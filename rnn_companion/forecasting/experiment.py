@@ -4,15 +4,16 @@ Source: chapter *Recurrence*, section *On real prices*.
 """
 
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from rnn_companion.forecasting.engine import exact_matmul, training_step
-from rnn_companion.forecasting.forecaster import Forecaster
+from rnn_companion.devices import choose_device, require_memory
+from rnn_companion.forecasting.engine import exact_matmul, side_by_side_step
+from rnn_companion.forecasting.forecaster import GATES, Forecaster
 from rnn_companion.forecasting.prices import Prices, load_prices
 from rnn_companion.forecasting.records import Forecasts, Provenance, Record
 from rnn_companion.forecasting.settings import OPTIMIZERS, Experiment
@@ -22,8 +23,9 @@ from rnn_companion.progress import progress_bar
 __all__ = [
     "DivergenceError",
     "Experiment",
-    "choose_device",
     "clipped_step",
+    "fit",
+    "fit_side_by_side",
     "make_optimizer",
     "require_finite",
     "run",
@@ -33,22 +35,6 @@ __all__ = [
 
 class DivergenceError(ArithmeticError):
     """A loss became NaN or infinite."""
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """Choose where to compute; nothing else in the package does.
-
-    Parameters
-    ----------
-    name : str
-        A torch device such as ``"cpu"`` or ``"cuda:1"``; ``"auto"`` takes CUDA
-        where there is one, else Apple's MPS, else the CPU.
-    """
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def run(
@@ -78,94 +64,184 @@ def run(
 
     Raises
     ------
+    DeviceError
+        If there is no such device, or it has not enough memory.
     DivergenceError
         If a training loss is no longer finite: says at which step.
     ValueError
         If the prices are too few.
     """
+    return fit(experiment, prices, device=device, progress=progress)[1]
+
+
+def fit(
+    experiment: Experiment,
+    prices: Prices | None = None,
+    *,
+    device: str = "auto",
+    progress: bool = True,
+) -> tuple[Forecaster, Record]:
+    """Do what `run` does, and return the trained model too, on its device."""
+    (fitted,) = fit_side_by_side([experiment], prices, device=device, progress=progress)
+    return fitted
+
+
+def fit_side_by_side(
+    experiments: Sequence[Experiment],
+    prices: Prices | None = None,
+    *,
+    device: str = "auto",
+    progress: bool = True,
+) -> list[tuple[Forecaster, Record]]:
+    """Train several models as one batch; see `run`.
+
+    Parameters
+    ----------
+    experiments : sequence of Experiment
+        S experiments that differ in their seeds alone; see `engine.StepOptions` for
+        what several can do.
+    prices, device, progress
+        As in `run`.
+
+    Returns
+    -------
+    list of (Forecaster, Record)
+        In the order asked for; each record says its share of the seconds.
+
+    Raises
+    ------
+    DeviceError, DivergenceError, ValueError
+        As in `run`; also if the experiments differ in more than their seeds.
+    """
+    first = experiments[0]
+    if any(replace(e, seed=first.seed) != first for e in experiments):
+        raise ValueError("experiments side by side may differ in their seeds alone")
     prices = load_prices() if prices is None else prices
     started, place = time.perf_counter(), choose_device(device)
+    splits = [experiment.split(prices) for experiment in experiments]
+    require_memory(place, _bytes_needed(first, splits[0]) * len(experiments))
     with exact_matmul():
-        split = experiment.split(prices)
-        model = experiment.model().to(place)
-        training, validation = split.training.to(place), split.validation.to(place)
-        losses = []
-        for training_loss in train(experiment, model, training, progress=progress):
-            outputs = _outputs(model, validation)
-            error = _squared_error(outputs, validation.targets)
-            losses.append((training_loss, error.mean().item()))
+        models = [experiment.model().to(place) for experiment in experiments]
+        validation = [split.validation.to(place) for split in splits]
+        epochs = [
+            (seen, [_errors(*pair) for pair in zip(models, validation, strict=True)])
+            for seen in train(
+                experiments,
+                models,
+                [split.training.to(place) for split in splits],
+                progress=progress,
+            )
+        ]
+    made_of = Record.kind, prices.name, prices.checksum, place, started
+    origin = Provenance.of_run(*made_of, share=len(experiments))
+    together = zip(experiments, models, splits, strict=True)
+    return [
+        (model, _record(experiment, model, split, prices, s, epochs, origin))
+        for s, (experiment, model, split) in enumerate(together)
+    ]
+
+
+def _record(
+    experiment: Experiment,
+    model: Forecaster,
+    split: Split,
+    prices: Prices,
+    s: int,
+    epochs: Sequence[tuple[Tensor, Sequence[Tensor]]],
+    origin: Provenance,
+) -> Record:
+    validation = split.validation
     persistence = _squared_error(validation.persistence, validation.targets)
-    origin = prices.name, prices.checksum
+    place = model.head.weight.device
+    outputs = _outputs(model, validation.to(place)).cpu()
+    seen = torch.stack([seen[:, s] for seen, _ in epochs], 1)  # (1 or 2, epochs)
     return Record(
         settings=asdict(experiment),
-        training_loss=tuple(t for t, _ in losses),
-        validation_loss=tuple(v for _, v in losses),
-        mse_by_position=tuple(error.tolist()),
+        training_loss=tuple(seen[0].tolist()),
+        validation_loss=tuple(errors[s].mean().item() for _, errors in epochs),
+        mse_by_position=tuple(epochs[-1][1][s].tolist()),
         persistence_by_position=tuple(persistence.tolist()),
         forecasts=_forecasts(outputs, validation, split, prices),
-        provenance=Provenance.of_run(Record.kind, *origin, place, started),
+        provenance=origin,
+        gradient_norms=tuple(seen[1:].flatten().tolist()),
     )
 
 
 def train(
-    experiment: Experiment,
-    model: Forecaster,
-    windows: Windows,
+    experiments: Sequence[Experiment],
+    models: Sequence[Forecaster],
+    windows: Sequence[Windows],
     *,
     progress: bool = True,
-) -> Iterator[float]:
-    """Train a model in place, an epoch at a time.
+) -> Iterator[Tensor]:
+    """Train models in place, an epoch at a time.
 
     Parameters
     ----------
-    experiment : Experiment
-        The settings.
-    model : Forecaster
+    experiments : sequence of Experiment
+        S experiments that differ in their seeds alone.
+    models : sequence of Forecaster
         From `Experiment.model`.
-    windows : Windows
-        To learn from, on the model's device.
+    windows : sequence of Windows
+        For each model to learn from, on its device.
     progress : bool
         As in `run`.
 
     Yields
     ------
-    float
-        The mean training loss of each epoch, each batch measured before its step.
+    Tensor, `(1, S)` or `(2, S)`
+        Of each epoch: the mean training losses, each batch measured before its step;
+        below, if the experiments ask for it, the largest norms of the gradients.
 
     Raises
     ------
     DivergenceError
         As in `run`.
     """
-    order = experiment.generator("order")
-    step = training_step(
-        model,
-        make_optimizer(experiment, model),
-        clip=experiment.clip,
-        rounded=experiment.precision == "bfloat16",
-    )
+    first, orders = experiments[0], [e.generator("order") for e in experiments]
+    optimizer = make_optimizer(first, nn.ModuleList(models))
+    step = side_by_side_step(models, optimizer, first.step_options())
     bar = progress_bar(
-        range(experiment.epochs),
+        range(first.epochs),
         show=progress,
-        desc=f"{experiment.cell} {experiment.configuration} {experiment.length}",
+        desc=f"{first.cell} {first.configuration} {first.length}",
         unit="epoch",
     )
     for epoch in bar:
-        dealt = torch.randperm(len(windows), generator=order).to(windows.inputs.device)
-        batches = dealt.split(experiment.batch_size)
-        losses = torch.stack(
-            [step(windows.inputs[:, b], windows.targets[:, b]) for b in batches]
+        X, Y = _dealt(windows, orders)
+        batches = zip(
+            X.split(first.batch_size, 2), Y.split(first.batch_size, 2), strict=True
         )
-        require_finite(
-            losses,
-            epoch * len(losses),
-            experiment.learning_rate,
-            epoch=epoch + 1,
-            clipped=experiment.clip is not None,
+        seen = torch.stack([step(x, y).reshape(-1, len(models)) for x, y in batches])
+        hint = (
+            f" (epoch {epoch + 1}): try a learning_rate below {first.learning_rate:g}"
         )
-        loss = losses.mean().item()
-        bar.set_postfix(loss=f"{loss:.5f}")
-        yield loss
+        hint += " or clip=1.0" if first.clip is None else ""
+        require_finite(seen[:, 0], epoch * len(seen), hint)
+        means = torch.cat([seen[:, :1].mean(0), seen[:, 1:].amax(0)])
+        bar.set_postfix(loss=f"{means[0].mean().item():.5f}")
+        yield means.cpu()
+
+
+def _dealt(
+    windows: Sequence[Windows], orders: Sequence[torch.Generator]
+) -> tuple[Tensor, Tensor]:
+    """Put the windows of each model into a new order: (S, T, N, 1), (S, K, N, 1)."""
+    dealt = [
+        w[torch.randperm(len(w), generator=order).to(w.inputs.device)]
+        for w, order in zip(windows, orders, strict=True)
+    ]
+    return torch.stack([w.inputs for w in dealt]), torch.stack(
+        [w.targets for w in dealt]
+    )
+
+
+def _bytes_needed(experiment: Experiment, split: Split) -> int:
+    """Estimate what one network needs: its weights four times, and all its steps."""
+    e, rows = experiment, GATES[experiment.cell] * experiment.hidden_size
+    weights = e.layers * rows * (2 * e.hidden_size + 2)
+    steps = e.layers * e.length * 4 * (rows + 2 * e.hidden_size)
+    return 4 * (4 * weights + steps * max(e.batch_size, len(split.validation)))
 
 
 def make_optimizer(experiment: Experiment, model: nn.Module) -> torch.optim.Optimizer:
@@ -197,42 +273,28 @@ def clipped_step(
     return norm
 
 
-def require_finite(
-    losses: Tensor,
-    done: int,
-    learning_rate: float,
-    *,
-    epoch: int | None = None,
-    clipped: bool = True,
-) -> None:
+def require_finite(losses: Tensor, done: int, hint: str) -> None:
     """Refuse losses of which one is NaN or infinite.
 
     Parameters
     ----------
     losses : Tensor
-        Of one step after another, shape (steps,).
+        Of one step after another, shape (steps,) or (steps, S).
     done : int
         Steps before the first of them.
-    learning_rate : float
-        That they were trained with.
-    epoch : int, optional
-        That they belong to, counted from 1.
-    clipped : bool
-        Whether the gradient was clipped; else that is worth a try too.
+    hint : str
+        What to do; ends the message.
 
     Raises
     ------
     DivergenceError
-        Says at which step, and what to do.
+        Says at which step.
     """
     bad = (~losses.isfinite()).nonzero()
     if len(bad):
-        first = int(bad[0])
+        value = losses[tuple(bad[0])].item()
         raise DivergenceError(
-            f"the training loss is {losses[first].item()} at step {done + first + 1}"
-            + ("" if epoch is None else f" (epoch {epoch})")
-            + f": try a learning_rate below {learning_rate:g}"
-            + ("" if clipped else " or clip=1.0")
+            f"the training loss is {value} at step {done + int(bad[0, 0]) + 1}{hint}"
         )
 
 
@@ -240,6 +302,10 @@ def require_finite(
 def _outputs(model: Forecaster, windows: Windows) -> Tensor:
     outputs: Tensor = model(windows.inputs)
     return outputs
+
+
+def _errors(model: Forecaster, windows: Windows) -> Tensor:
+    return _squared_error(_outputs(model, windows), windows.targets).cpu()
 
 
 def _squared_error(forecast: Tensor, targets: Tensor) -> Tensor:

@@ -5,12 +5,15 @@ Source: chapters *Recurrence* (`eq-rnn`, `eq-output`, `eq-count`) and
 """
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from rnn_companion.forecasting.configurations import Layout
 from rnn_companion.networks import PhasedLSTM
+
+T = TypeVar("T", bound=nn.Module)
 
 CELLS: dict[str, Callable[..., nn.Module]] = {
     "rnn": nn.RNN,
@@ -26,8 +29,8 @@ PERIODS, OPEN = (2.0, 20.0), 0.3  # days, and open share, of a phased LSTM's clo
 class Forecaster(nn.Module):
     """A recurrent cell with a linear head, read out as the layout says.
 
-    The hidden state starts at zero in every window. Days after the last input
-    are forecast one by one, each output being the next input.
+    o_t = W_hq h_t + b_q. The hidden state starts at zero in every window. Days after
+    the last input are forecast one by one, each output being the next input.
 
     Parameters
     ----------
@@ -68,8 +71,12 @@ class Forecaster(nn.Module):
         if cell == "phased-lstm" and layout.horizon > 1:
             raise ValueError("a phased-lstm forecasts one day: leave horizon at 1")
         self.layout = layout
-        self.cell = _make_cell(cell, input_size, hidden_size, layers, generator)
-        self.head = _drawn(nn.Linear, hidden_size, output_size, h=hidden_size, by=generator)
+        self.cell: nn.RNNBase = _make_cell(
+            cell, input_size, hidden_size, layers, generator
+        )
+        self.head = _drawn(
+            nn.Linear, hidden_size, output_size, h=hidden_size, by=generator
+        )
 
     def forward(self, X: Tensor) -> Tensor:  # (T, B, d) -> (K, B, q)
         """Forecast the targets of a batch of windows.
@@ -94,20 +101,22 @@ class Forecaster(nn.Module):
 
 def _make_cell(
     cell: str, d: int, h: int, layers: int, generator: torch.Generator | None
-) -> nn.Module:
+) -> Any:  # noqa: ANN401 - a phased LSTM is used as torch's cells are
     make = _known_cell(cell)
     if h < 1:
         raise ValueError(f"hidden_size must be at least 1, got {h}")
     if make is not PhasedLSTM:
         return _drawn(make, d, h, layers, h=h, by=generator)
     if layers != 1:
-        raise ValueError(f"a phased-lstm has one layer, got {layers}: leave layers at 1")
+        raise ValueError(
+            f"a phased-lstm has one layer, got {layers}: leave layers at 1"
+        )
     return PhasedLSTM(d, h, periods=PERIODS, r_on=OPEN, generator=generator)
 
 
 def _drawn(
-    make: Callable[..., nn.Module], *sizes: int, h: int, by: torch.Generator | None
-) -> nn.Module:
+    make: Callable[..., T], *sizes: int, h: int, by: torch.Generator | None
+) -> T:
     """Make a module whose parameters are uniform in ±1/√h."""
     with torch.device("meta"):  # no draw from the global generator
         module = make(*sizes)
@@ -118,7 +127,7 @@ def _drawn(
 
 
 def set_orthogonal(model: Forecaster, generator: torch.Generator) -> None:
-    """Start every recurrent matrix as an orthogonal one (`eq-orthogonal`).
+    """Start every recurrent matrix as an orthogonal one, W^T W = I (`eq-orthogonal`).
 
     Source: Saxe, McClelland and Ganguli (2014). The gates of an LSTM or a GRU get
     one orthogonal matrix each.
@@ -131,9 +140,10 @@ def set_orthogonal(model: Forecaster, generator: torch.Generator) -> None:
 
 @torch.no_grad()
 def set_forget_bias(model: Forecaster, bias: float) -> None:
-    """Start an LSTM with open forget gates (`eq-forget-start`).
+    """Start an LSTM with open forget gates, b_f = bias (`eq-forget-start`).
 
-    Torch keeps two biases; the first is set and the second cleared.
+    With zero inputs a cell then keeps sigma(bias) of itself at each step. Torch has
+    two biases; the first is set and the second cleared.
 
     Raises
     ------
@@ -152,6 +162,9 @@ def count_parameters(
     cell: str, d: int, h: int, q: int, *, layers: int = 1, biases: int = 1
 ) -> int:
     """Count weights and biases by formula (`eq-count`).
+
+    gates · h (d + h + biases) for a layer, d being h above the first, and q (h + 1)
+    for the linear head; an RNN has 1 gate, a GRU 3, an LSTM 4.
 
     Parameters
     ----------

@@ -28,7 +28,8 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from rnn_companion.forecasting.experiment import choose_device, run
+from rnn_companion.devices import choose_device
+from rnn_companion.forecasting.experiment import run
 from rnn_companion.forecasting.forecaster import GATES
 from rnn_companion.forecasting.prices import Prices, load_prices
 from rnn_companion.forecasting.records import R, Record, RecordFile, S
@@ -76,7 +77,7 @@ def grid(
     Raises
     ------
     ValueError
-        For a setting that means nothing.
+        For an invalid setting.
     """
     return [
         Experiment(
@@ -176,12 +177,12 @@ def complete(
     kind: type[R],
     checksum: str,
     *,
-    out: str | Path | None,
     cost: Callable[[S], int],
     device: str,
-    workers: int | None,
-    executor: Executor | None,
-    progress: bool,
+    out: str | Path | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
 ) -> list[R]:
     """Run what a record file lacks, side by side; see `run_all`.
 
@@ -197,7 +198,7 @@ def complete(
         Of the data.
     cost : callable
         Estimates the work of a run, for the time left.
-    out, device, workers, executor, progress
+    device, out, workers, executor, progress
         As in `run_all`.
 
     Returns
@@ -263,10 +264,10 @@ def _results(
 
 def _bar(todo: Collection[S], cost: Callable[[S], int], progress: bool) -> "tqdm[Any]":
     return tqdm(
-        total=sum(map(cost, todo)),  # so that the time left is that of the work
+        total=sum(map(cost, todo)),  # the time left depends on it
         desc=f"0 of {len(todo)} runs",
         bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left",
-        disable=None if progress and todo else True,  # None: where nobody watches
+        disable=None if progress and todo else True,  # None: if no terminal
     )
 
 
@@ -327,7 +328,7 @@ def _start_worker(stop: Event) -> None:
 
 
 def _leave_when_told(stop: Event) -> None:
-    """End this process when the parent says so, or is there no more."""
+    """End this process when the parent says so, or has ended itself."""
     parent = multiprocessing.parent_process()
     while not stop.wait(1) and parent is not None and parent.is_alive():
         pass

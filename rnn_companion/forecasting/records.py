@@ -117,7 +117,7 @@ class Provenance:
     Parameters
     ----------
     data, checksum : str
-        Name and SHA-256 of the prices.
+        Name and SHA-256 of the data.
     device : str
         What it ran on.
     versions : dict
@@ -146,6 +146,7 @@ class Provenance:
         checksum: str,
         device: torch.device,
         started: float,
+        share: int = 1,
     ) -> Self:
         """Say where a record comes from whose run ends now, by this program.
 
@@ -159,6 +160,8 @@ class Provenance:
             What it ran on.
         started : float
             When, by ``time.perf_counter()``.
+        share : int
+            Runs made at the same time, which share the seconds.
         """
         cuda = device.type == "cuda"
         return cls(
@@ -171,7 +174,7 @@ class Provenance:
                 "rnn_companion": __version__,
             },
             date=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds=round(time.perf_counter() - started, 3),
+            seconds=round((time.perf_counter() - started) / share, 3),
             results=RESULTS[kind],
         )
 
@@ -281,6 +284,9 @@ class Record(RunRecord):
         Left out where the data may not be given back.
     provenance : Provenance
         Data, device, versions, time.
+    gradient_norms : tuple of float
+        Largest norm of the gradient in each epoch, before penalty and clipping, if
+        the experiment asks for it.
     """
 
     kind: ClassVar[str] = "forecast"
@@ -293,6 +299,7 @@ class Record(RunRecord):
     persistence_by_position: tuple[float, ...]
     forecasts: Forecasts | None
     provenance: Provenance
+    gradient_norms: tuple[float, ...] = ()
 
     @property
     def experiment(self) -> Experiment:
@@ -313,7 +320,8 @@ class Record(RunRecord):
     def skill(self) -> float:
         """Part of persistence's error that the model avoids (`eq-skill`).
 
-        1 is perfect, 0 no better than "tomorrow = today", below 0 worse.
+        1 - mse / persistence_mse: 1 is perfect, 0 no better than "tomorrow = today",
+        below 0 worse.
         """
         return 1 - self.mse / self.persistence_mse
 
@@ -371,8 +379,8 @@ R = TypeVar("R", bound=RunRecord)  # its record
 class RecordFile(Generic[R]):
     """A file of records to which several processes may add at once.
 
-    A record is added whole or not at all: whatever stops the machine, the lines
-    before it are there, and the next to add finds the file as it was.
+    A record is added whole or not at all. After a crash all earlier lines are there,
+    and what is left of an unfinished line is removed.
 
     Parameters
     ----------

@@ -6,10 +6,13 @@ of the forecasting report.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
+from rnn_companion.forecasting.by_hand import Links
 from rnn_companion.forecasting.configurations import Layout
+from rnn_companion.forecasting.engine import StepOptions
 from rnn_companion.forecasting.forecaster import (
     CELLS,
     STARTS,
@@ -23,6 +26,7 @@ from rnn_companion.forecasting.windows import (
     leaky_random_split,
     split_by_date,
 )
+from rnn_companion.gradients import truncation
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -87,7 +91,7 @@ class Experiment:
     Raises
     ------
     ValueError
-        For a setting that means nothing: names it and what it may be.
+        For an invalid setting: names it and what it may be.
     """
 
     cell: str = "rnn"
@@ -135,7 +139,8 @@ class Experiment:
     def _check_truncation(self) -> None:
         require_choice("truncation", self.truncation, TRUNCATIONS)
         cut, needs_tau = self.truncation, self.truncation in ("regular", "sliding")
-        if needs_tau != (self.tau is not None) or (needs_tau and self.tau < 1):
+        wrong = self.tau is None if needs_tau else self.tau is not None
+        if wrong or (self.tau is not None and self.tau < 1):
             raise ValueError(f"tau must be a number of steps for truncation {cut!r}")
         if (cut == "randomized") != (self.pi is not None):
             raise ValueError(f"pi must be a probability for truncation {cut!r}")
@@ -175,6 +180,24 @@ class Experiment:
             generator=self.generator("split"),
         )
 
+    def step_options(self) -> StepOptions:
+        """Return what a training step does beside following the gradient."""
+        tau, pi = self.tau, self.pi
+        links: Links | None = None
+        if self.truncation == "regular" and tau is not None:
+            links = partial(_regular, tau)
+        if self.truncation == "randomized" and pi is not None:
+            links = partial(_randomized, pi, self.generator("links"))
+        return StepOptions(
+            clip=self.clip,
+            l1=self.l1,
+            l2=self.l2,
+            links=links,
+            sliding=tau if self.truncation == "sliding" else None,
+            rounded=self.precision == "bfloat16",
+            norms=self.gradient_norms,
+        )
+
     def model(self) -> Forecaster:
         """Make the untrained model, the same for the same seed."""
         model = Forecaster(
@@ -189,6 +212,14 @@ class Experiment:
         if self.forget_bias is not None:
             set_forget_bias(model, self.forget_bias)
         return model
+
+
+def _regular(tau: int, T: int) -> list[float]:
+    return truncation.regular(T, tau).tolist()
+
+
+def _randomized(pi: float, generator: torch.Generator, T: int) -> list[float]:
+    return truncation.randomized(T, pi, generator).tolist()
 
 
 def require_choice(name: str, value: str, known: Iterable[str]) -> None:

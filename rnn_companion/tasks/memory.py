@@ -1,7 +1,7 @@
-"""How long is the memory? The palindrome task, and what decides who learns it.
+"""The palindrome task: how long a network can keep a digit.
 
-A palindrome of digits is read but for its last digit, which is to be told. The
-answer is the first digit, so the network must keep one digit through T steps.
+A palindrome of digits is read but for its last digit, which the network has to
+predict. It equals the first digit, which must be kept through T steps.
 
 Source: chapter *How long is the memory?*; the defaults are those of the assignment
 behind the palindrome report.
@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from rnn_companion.devices import choose_device
 from rnn_companion.forecasting.configurations import Layout
 from rnn_companion.forecasting.experiment import (
     DivergenceError,
-    choose_device,
     clipped_step,
 )
 from rnn_companion.forecasting.forecaster import (
@@ -135,10 +135,10 @@ def encode(digits: Tensor, encoding: str) -> Tensor:
 def latch(length: int, encoding: str = "one-hot") -> Forecaster:
     """Build, by hand, a tanh network that solves the task at any length.
 
-    The first step writes a code of the first digit into the signs of the units, and
-    each unit holds its sign against every later input (`eq-latch`). With one-hot
-    inputs four units hold the digit's four bits; with scalar inputs nine units hold
-    whether the digit is at least 1, 2, ..., 9.
+    h_t = tanh(W_xh x_t + w h_{t-1} + b_h) (`eq-latch`). The first step writes a code
+    of the first digit into the signs of the units, and w is so large that no later
+    input changes a sign. With one-hot inputs four units keep the digit's four bits;
+    with scalar inputs nine units keep whether it is at least 1, 2, ..., 9.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ class Trial:
     Raises
     ------
     ValueError
-        For a setting that means nothing: names it and what it may be.
+        For an invalid setting: names it and what it may be.
     """
 
     cell: str = "rnn"
@@ -333,7 +333,7 @@ class TrialRecord(RunRecord):
 def run_trial(
     trial: Trial, *, device: str = "auto", progress: bool = True
 ) -> TrialRecord:
-    """Train a network on palindromes until it has solved the task or ran its steps.
+    """Train a network on palindromes until it has solved the task, or all its steps.
 
     Parameters
     ----------

@@ -4,7 +4,6 @@ Source: chapter *How long is the memory?*, section *The trials*.
 """
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -65,7 +64,7 @@ def trials(seeds: Iterable[int] = range(3)) -> list[Trial]:
     -------
     list of Trial
         The assignment's settings at 5 to 30 digits (20 with an LSTM), and every
-        recipe where it tells something.
+        recipe at the lengths that the chapter compares.
     """
     return [
         replace(
@@ -96,15 +95,19 @@ def cost(trial: Trial) -> int:
 def run_trials(
     trials: Sequence[Trial],
     *,
-    out: str | Path | None = None,
     device: str = "auto",
-    workers: int | None = None,
-    executor: Executor | None = None,
-    progress: bool = True,
+    **options: Any,  # noqa: ANN401 - `complete` names them
 ) -> list[TrialRecord]:
     """Run trials side by side, and go on where an earlier call was stopped.
 
-    The parameters are those of `rnn_companion.forecasting.grid.run_all`.
+    Parameters
+    ----------
+    trials : sequence of Trial
+        Started in this order.
+    device : str
+        See `choose_device`.
+    **options
+        Such as `out` and `workers`, as in `rnn_companion.forecasting.grid.run_all`.
 
     Returns
     -------
@@ -123,12 +126,9 @@ def run_trials(
         partial(run_trial, device=device, progress=False),
         TrialRecord,
         "",
-        out=out,
         cost=cost,
         device=device,
-        workers=workers,
-        executor=executor,
-        progress=progress,
+        **options,
     )
 
 

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from rnn_companion.forecasting import engine
+from rnn_companion.forecasting.by_hand import HandWrittenGradients, fits
 from rnn_companion.forecasting.configurations import Layout
 from rnn_companion.forecasting.engine import (
     CapturedStep,
-    HandWrittenGradients,
+    StepOptions,
     exact_matmul,
+    side_by_side_step,
     training_step,
 )
 from rnn_companion.forecasting.forecaster import Forecaster
@@ -42,13 +44,15 @@ def batch(layout: Layout, size: int = 3, seed: int = 1) -> tuple[Tensor, Tensor]
 def test_hand_written_gradients_are_autograds(cell: str, layout: Layout) -> None:
     """Chapter 2, eq-Delta onwards; for the LSTM the same through its cell state."""
     ours, reference = make(cell, layout).double(), make(cell, layout).double()
-    gradients = HandWrittenGradients(ours)
+    gradients = HandWrittenGradients([ours])
     for seed, size in ((1, 3), (2, 2), (3, 3)):  # kept buffers are not left dirty
         X, Y = (v.double() for v in batch(layout, size, seed))
         loss = nn.functional.mse_loss(reference(X), Y)
         reference.zero_grad()
         loss.backward()
-        assert float(gradients(X, Y)) == pytest.approx(loss.item(), rel=1e-14)
+        assert float(gradients(X[None], Y[None])) == pytest.approx(
+            loss.item(), rel=1e-14
+        )
         for mine, theirs in zip(ours.parameters(), reference.parameters(), strict=True):
             assert mine.grad is not None
             torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-12, atol=1e-14)
@@ -58,7 +62,8 @@ def test_hand_written_gradients_are_autograds(cell: str, layout: Layout) -> None
 @pytest.mark.parametrize("clip", [None, 0.01])
 def test_a_step_is_what_the_textbook_loop_does(cell: str, clip: float | None) -> None:
     ours, reference = make(cell, ALIGNED), make(cell, ALIGNED)
-    step = training_step(ours, torch.optim.SGD(ours.parameters(), lr=0.1), clip=clip)
+    rule = torch.optim.SGD(ours.parameters(), lr=0.1)
+    step = training_step(ours, rule, StepOptions(clip=clip))
     optimizer = torch.optim.SGD(reference.parameters(), lr=0.1)
     for seed in range(4):
         X, Y = batch(ALIGNED, seed=seed)
@@ -73,7 +78,6 @@ def test_a_step_is_what_the_textbook_loop_does(cell: str, clip: float | None) ->
 
 def test_only_what_the_hand_written_pass_can_do_is_given_to_it() -> None:
     ahead = Layout("many-to-many-shifted", 5, 2)
-    fits = HandWrittenGradients.fits
     assert fits(make("rnn", LAST))
     assert fits(make("lstm", ALIGNED))
     assert not fits(make("gru", LAST))
@@ -98,7 +102,7 @@ def test_a_recorded_step_trains_as_an_unrecorded_one(
         rule = optimizer(model.parameters(), lr=0.05)  # type: ignore[call-arg]
         step = training_step(model, rule)
         if captured:
-            step = CapturedStep(step, model, rule, record)
+            step = CapturedStep(step, [model], rule, record)
         losses.append([float(step(*batch(LAST, 3 - s % 2, s))) for s in range(6)])
     assert losses[0] == losses[1]
 
@@ -136,9 +140,11 @@ def test_a_cuda_graph_trains_as_the_plain_step(cell: str) -> None:
     for graph in (False, True):
         model = make(cell, ALIGNED, 32).cuda()
         rule = torch.optim.Adam(model.parameters(), fused=True, capturable=True)
-        step = training_step(model, rule)
+        step = side_by_side_step([model], rule, StepOptions())
         assert isinstance(step, CapturedStep)
         chosen = step if graph else step.step
         batches = [batch(ALIGNED, 3 - s % 2, s) for s in range(6)]
-        losses.append([float(chosen(X.cuda(), Y.cuda())) for X, Y in batches])
+        losses.append(
+            [float(chosen(X.cuda()[None], Y.cuda()[None])) for X, Y in batches]
+        )
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)

@@ -51,13 +51,6 @@ STUDY = [
 
 
 @pytest.fixture(scope="module")
-def prices() -> Prices:
-    days = pd.date_range("2020-01-01", periods=DAYS)
-    close = 50 + 10 * np.sin(np.arange(DAYS) / 5) + np.arange(DAYS) / 4
-    return Prices(days, close, "made")
-
-
-@pytest.fixture(scope="module")
 def small() -> list[Experiment]:
     return grid(lengths=(3, 5), epochs=2, hidden_size=4, batch_size=8)
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from rnn_companion.cli import main
 from rnn_companion.forecasting.experiment import DivergenceError
+from rnn_companion.forecasting.forecaster import set_forget_bias
 from rnn_companion.forecasting.records import (
     MissingRecordError,
     RecordFile,
@@ -26,7 +27,6 @@ from rnn_companion.tasks.memory import (
     latch,
     palindromes,
     run_trial,
-    set_forget_bias,
 )
 from rnn_companion.tasks.sweep import RECIPES, recipe_of, recorded, run_trials, trials
 

@@ -18,7 +18,7 @@ WIDTH = 76  # characters of a line, before the next blank
 
 
 def probabilities(o: Tensor, temperature: float = 1.0) -> Tensor:
-    """Turn scores into probabilities (`eq-temperature`).
+    """Turn scores into probabilities, softmax(o / temperature) (`eq-temperature`).
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def stream(
     temperature: float | None = 1.0,
     generator: torch.Generator | None = None,
 ) -> Iterator[tuple[str, float]]:
-    """Write on after a prompt, for ever: a character and its probability at a time.
+    """Continue a prompt without end, a character and its probability at a time.
 
     Parameters
     ----------

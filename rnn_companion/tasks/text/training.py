@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from rnn_companion.devices import choose_device
 from rnn_companion.forecasting.experiment import (
-    choose_device,
     clipped_step,
     require_finite,
 )
@@ -73,7 +73,7 @@ class TextTraining:
     Raises
     ------
     ValueError
-        For a setting that means nothing: names it and what it may be.
+        For an invalid setting: names it and what it may be.
     """
 
     length: int = 30
@@ -133,8 +133,8 @@ class Mark:
         Mean cross-entropy after 1, 2, 3, 4, 6, 8, 12, 16, 20 and 30 characters, on
         the same 2000 held-out ones (on training ones without a held-out text).
     written : str or None
-        30 characters by the likeliest path after the text's first one; None where
-        the corpus may not be given back.
+        The 30 characters after the text's first one, the likeliest each time; None
+        for a private corpus.
     """
 
     step: int
@@ -235,7 +235,8 @@ def train(
         if last or step % training.mark_every == 0:
             since = seen[marks[-1].step + 1 if marks else 0 :]
             losses = torch.stack(since)[:, 0]
-            require_finite(losses, step - len(since), training.learning_rate)
+            hint = f": try a learning_rate below {training.learning_rate:g}"
+            require_finite(losses, step - len(since), hint)
             marks.append(
                 _mark(training, model, step, since, learned, held_out, private)
             )
@@ -301,9 +302,9 @@ def context_loss(
     text : str
         Where the characters are taken from, longer than the longest context.
     contexts : sequence of int
-        How many characters are read before the one to tell, each at least 1.
+        How many characters are read before the one to predict, each at least 1.
     count : int
-        How many characters to tell, drawn at random, the same each time.
+        How many characters to predict, drawn at random, the same each time.
 
     Returns
     -------

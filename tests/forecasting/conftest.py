@@ -1,0 +1,16 @@
+"""What tests of forecasting share."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnn_companion import Prices
+
+DAYS = 80
+
+
+@pytest.fixture(scope="session")
+def prices() -> Prices:
+    days = pd.date_range("2020-01-01", periods=DAYS)
+    close = 50 + 10 * np.sin(np.arange(DAYS) / 5) + np.arange(DAYS) / 4
+    return Prices(days, close, "made")
