@@ -262,11 +262,13 @@ class _LSTM(_Layer):
 
     @staticmethod
     def _gates(rows: Tensor) -> tuple[Tensor, ...]:  # (S, 4h, B)
-        return rows.unflatten(1, (4, -1)).unbind(1)
+        gates: tuple[Tensor, ...] = rows.unflatten(1, (4, -1)).unbind(1)
+        return gates
 
 
-def _multiply(left: Tensor, right: Tensor, out: Tensor) -> None:
+def _multiply(left: Tensor, right: Tensor, out: Tensor | None) -> None:
     """Multiply S pairs of matrices; a single pair faster than as a batch of one."""
+    assert out is not None  # a gradient: `stacked` made it
     if len(out) == 1:
         torch.mm(left[0], right[0], out=out[0])
     else:

@@ -1,6 +1,7 @@
 """Gradients by hand: several networks at once, and cut as chapter 3 cuts them."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -60,9 +61,9 @@ def test_stacked_models_are_views_of_the_stack() -> None:
 
 def by_chapter_3(model: Forecaster, X: Tensor, Y: Tensor, cut: str) -> Tensor:
     """Return the gradient of W_hh as `truncation` gives it."""
-    cell, head = model.cell, model.head
-    W_xh, W_hh = cell.weight_ih_l0.detach(), cell.weight_hh_l0.detach()
-    b_h = (cell.bias_ih_l0 + cell.bias_hh_l0).detach()
+    head = model.head
+    W_xh, W_hh, b_ih, b_hh = (p.detach() for p in model.cell.parameters())
+    b_h = b_ih + b_hh
     H = bptt.rnn_forward(X, X.new_zeros(B, h), W_xh, W_hh, b_h)  # (T+1, B, h)
     G = torch.zeros_like(H[1:])
     K = len(Y)
@@ -107,6 +108,10 @@ def test_an_lstm_is_cut_at_both_of_its_states(cut: int) -> None:
         torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-10, atol=1e-13)
 
 
+def given(xi: Tensor, steps: int) -> list[float]:
+    return [float(x) for x in xi]
+
+
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 def test_the_randomized_cut_is_right_on_average(cell: str) -> None:
     """Equation eq-grad-mean, over all 2^(T-1) ways to cut, with their probability."""
@@ -115,7 +120,7 @@ def test_the_randomized_cut_is_right_on_average(cell: str) -> None:
     mean = torch.zeros(1)
     for xi, p in zip(patterns.xi, patterns.probability, strict=True):
         (model,) = models(cell, ALIGNED, 1)
-        HandWrittenGradients([model], lambda T, xi=xi: xi.tolist())(X[None], Y[None])
+        HandWrittenGradients([model], partial(given, xi))(X[None], Y[None])
         assert model.cell.weight_hh_l0.grad is not None
         mean = mean + p * model.cell.weight_hh_l0.grad
     (full,) = models(cell, ALIGNED, 1)
@@ -135,7 +140,7 @@ def test_penalties_are_those_of_the_loss() -> None:
     grads = [p.grad for p in reference.parameters() if p.grad is not None]
     norm = torch.cat([g.flatten() for g in grads]).norm()
     torch.testing.assert_close(seen[:, 0], torch.stack([loss.detach(), norm]))
-    W = reference.cell.weight_hh_l0
+    W = dict(reference.cell.named_parameters())["weight_hh_l0"]
     (0.02 * W.abs().sum() + 0.15 * W.square().sum()).backward()
     torch.optim.SGD(reference.parameters(), lr=0.1).step()
     torch.testing.assert_close(model.cell.weight_hh_l0, W)

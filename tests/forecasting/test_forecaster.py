@@ -6,9 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rnn_companion import Forecaster
+from rnn_companion import Forecaster, networks
 from rnn_companion.forecasting.configurations import Configuration, Layout
-from rnn_companion.forecasting.forecaster import CELLS, count_parameters
+from rnn_companion.forecasting.forecaster import (
+    count_parameters,
+    set_forget_bias,
+    set_orthogonal,
+)
 
 LENGTHS = {
     "one-to-one": (1, 1),
@@ -17,7 +21,8 @@ LENGTHS = {
     "many-to-many-shifted": (5, 3),
     "many-to-many-aligned": (5, 1),
 }
-PAIRS = list(itertools.product(CELLS, Configuration))
+TORCHS = ("rnn", "lstm", "gru")
+PAIRS = list(itertools.product(TORCHS, Configuration))
 
 
 def make(cell: str, configuration: str, layers: int = 1, seed: int = 0) -> Forecaster:
@@ -70,7 +75,7 @@ def test_outputs_and_gradients_equal_torchs_cells(
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", TORCHS)
 @pytest.mark.parametrize(("d", "h", "q"), [(1, 512, 1), (3, 4, 6)])
 def test_eq_count_in_both_bias_conventions(
     cell: str, layers: int, d: int, h: int, q: int
@@ -89,7 +94,7 @@ def test_eq_count_in_both_bias_conventions(
     assert count_parameters(cell, d, h, q, layers=layers) == stored - second
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", TORCHS)
 def test_the_start_is_torchs_uniform_and_depends_on_the_seed_alone(cell: str) -> None:
     one, same, other = (make(cell, "many-to-one", seed=s) for s in (0, 0, 1))
     flat = [
@@ -108,6 +113,52 @@ def test_the_start_is_torchs_uniform_and_depends_on_the_seed_alone(cell: str) ->
     assert start.std().item() == pytest.approx(0.1 / 3**0.5, rel=0.02)
 
 
+def test_a_phased_lstm_forecasts_from_its_last_state() -> None:
+    """Equations eq-gate-c, eq-gate-h and eq-output, and the count of its numbers."""
+    model = make("phased-lstm", "many-to-one")
+    X = torch.randn(5, 6, 1, dtype=torch.float64, generator=torch.Generator())
+    cell = model.cell
+    assert isinstance(cell, networks.PhasedLSTM)
+    zeros = X.new_zeros(6, 4)
+    weights = cell.weight_ih_l0, cell.weight_hh_l0, cell.bias_ih_l0
+    clock = cell.tau, cell.s, cell.r_on
+    days = torch.arange(1.0, 6.0).double()
+    H, _ = networks.phased_lstm(X, days, zeros, zeros, *weights, *clock, cell.alpha)
+    expected = H[-1] @ model.head.weight.T + model.head.bias
+    torch.testing.assert_close(model(X)[0], expected, rtol=1e-12, atol=1e-12)
+    assert bool((cell.tau >= 2).all() and (cell.tau <= 20).all())
+    stored = sum(parameter.numel() for parameter in model.parameters())
+    assert count_parameters("phased-lstm", 1, 4, 1) == stored
+    with pytest.raises(ValueError, match="leave horizon at 1"):
+        make("phased-lstm", "one-to-many")
+    with pytest.raises(ValueError, match="leave layers at 1"):
+        make("phased-lstm", "many-to-one", layers=2)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "phased-lstm"])
+def test_an_orthogonal_start_turns_and_does_not_stretch(cell: str) -> None:
+    """Equation eq-orthogonal: W^T W = I for the block of each gate."""
+    model = make(cell, "many-to-one")
+    set_orthogonal(model, torch.Generator().manual_seed(3))
+    for W in model.cell.weight_hh_l0.detach().split(4):
+        torch.testing.assert_close(W.T @ W, torch.eye(4).double())
+
+
+@pytest.mark.parametrize("cell", ["lstm", "phased-lstm"])
+def test_a_forget_bias_opens_the_forget_gate_alone(cell: str) -> None:
+    """Equation eq-forget-start: with zero inputs and states, f = sigma(bias)."""
+    model, before = make(cell, "many-to-one"), make(cell, "many-to-one")
+    set_forget_bias(model, 2.0)
+    biases = [p for name, p in model.cell.named_parameters() if "bias" in name]
+    old = [p for name, p in before.cell.named_parameters() if "bias" in name]
+    total = torch.stack(biases).sum(0).detach().chunk(4)
+    torch.testing.assert_close(total[1], torch.full((4,), 2.0).double())
+    for gate in (0, 2, 3):
+        torch.testing.assert_close(total[gate], torch.stack(old).sum(0).chunk(4)[gate])
+    with pytest.raises(ValueError, match="forget_bias needs an LSTM"):
+        set_forget_bias(make("gru", "many-to-one"), 1.0)
+
+
 def test_making_a_model_draws_nothing_from_the_global_generator() -> None:
     before = torch.get_rng_state()
     make("lstm", "many-to-one")
@@ -116,7 +167,7 @@ def test_making_a_model_draws_nothing_from_the_global_generator() -> None:
 
 def test_what_cannot_be_built_is_refused() -> None:
     with pytest.raises(
-        ValueError, match="unknown cell 'rnm': choose one of rnn, lstm, gru"
+        ValueError, match="unknown cell 'rnm': choose one of rnn, lstm, gru, phased"
     ):
         Forecaster("rnm", Layout("many-to-one", 7), hidden_size=4)
     with pytest.raises(ValueError, match="hidden_size must be at least 1, got 0"):
