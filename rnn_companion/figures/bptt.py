@@ -83,8 +83,8 @@ def _network(ax: Axes, T: int) -> None:
     """Draw the unrolled network: losses above, states, uses of the weight below."""
     node(ax, (0, 1), "$h_0$", boxstyle="circle,pad=0.3")
     for t in range(1, T + 1):
-        for end in ((t, 2), (t - 1, 1), (t, 0)):
-            ax.plot([t, end[0]], [1, end[1]], ":", color="#777777", lw=1, zorder=1)
+        for xs, ys in (([t, t], [2, 1]), ([t, t - 1], [1, 1]), ([t, t], [1, 0])):
+            ax.plot(xs, ys, ":", color="#777777", lw=1, zorder=1)
         node(ax, (t, 2), rf"$\ell_{t}$", boxstyle="square,pad=0.35")
         node(ax, (t, 0), "$w$", boxstyle="square,pad=0.35")
         node(ax, (t, 1), rf"$h_{t}$", boxstyle="circle,pad=0.3")
@@ -136,9 +136,9 @@ def loss_curves(autograd: Tensor, by_hand: Tensor) -> Picture:
     fig, (top, bottom) = plt.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     steps = range(1, len(autograd) + 1)
     top.semilogy(steps, autograd, color=COLORS[0], label="autograd")
-    dots = {**look(1), "linestyle": "none", "markeredgecolor": INK}
+    dots = look(1, linestyle="none", markeredgecolor=INK, label="by hand")
     every = max(1, len(steps) // 15)
-    top.semilogy(steps[::every], by_hand[::every], label="by hand", **dots)
+    top.semilogy(steps[::every], by_hand[::every], **dots)
     top.set_ylabel("training loss")
     top.legend()
     difference = (by_hand - autograd).abs() / autograd

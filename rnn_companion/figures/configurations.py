@@ -33,16 +33,17 @@ def wiring(reach: Sequence[tuple[Layout, Influence]]) -> Picture:
     for ax, (layout, influence) in zip(axes, reach, strict=True):
         _panel(ax, layout, influence)
     axes[0].set_yticks([0, 1], ["input", "output"])
-    alt = "Which inputs reach which outputs. " + " ".join(
-        f"{layout.configuration}: " + "; ".join(_sentences(layout, influence)) + "."
-        for layout, influence in reach
+    said = [
+        f"{layout.configuration}: {'; '.join(_sentences(layout, sizes))}."
+        for layout, sizes in reach
+    ]
+    return Picture(
+        fig,
+        alt=f"Which inputs reach which outputs. {' '.join(said)}",
+        caption="The five configurations. Circles are inputs, squares outputs, each "
+        "above the day it reads or forecasts; a line is drawn where the derivative of "
+        "the output by the input is not zero.",
     )
-    caption = (
-        "The five configurations. Circles are inputs, squares outputs, each above the "
-        "day it reads or forecasts; a line is drawn where the derivative of the output "
-        "by the input is not zero."
-    )
-    return Picture(fig, alt, caption)
 
 
 def _panel(ax: Axes, layout: Layout, influence: Influence) -> None:
@@ -145,16 +146,9 @@ def by_position(
         low, middle, high = (
             np.array([float(of(run)) for run in runs]) for of in (min, np.median, max)
         )
-        ax.errorbar(
-            list(positions),
-            middle,
-            [middle - low, high - middle],
-            label=name,
-            markersize=5,
-            capsize=3,
-            linewidth=1.4,
-            **look(n),
-        )
+        reach = [middle - low, high - middle]
+        bars = look(n, label=name, ms=5, capsize=3, linewidth=1.4)
+        ax.errorbar(list(positions), middle, reach, **bars)
         pairs = zip(positions, middle, strict=True)
         said.append(f"{name}: {', '.join(f'{m:.2g} at {k}' for k, m in pairs)}.")
     ax.axhline(1, color=INK, linewidth=1, linestyle="--")

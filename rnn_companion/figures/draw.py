@@ -14,26 +14,27 @@ from matplotlib.ticker import NullLocator
 from rnn_companion.figures.style import COLORS, INK, LINES, MARKERS, PALE
 
 Point = tuple[float, float]
+Runs = Mapping[str, Sequence[float] | Sequence[Sequence[float]]]  # one a seed
 
 
-def look(n: int) -> dict[str, Any]:
+def look(n: int, **changes: object) -> dict[str, Any]:
     """Return the colour, line and marker of the n-th curve of a figure.
 
     Parameters
     ----------
     n : int
         From 0; the looks begin again after the last one.
+    **changes
+        Other settings of matplotlib's ``plot``, added or put in their place.
 
     Returns
     -------
     dict
         Keyword arguments of matplotlib's ``plot``.
     """
-    return {
-        "color": COLORS[n % len(COLORS)],
-        "linestyle": LINES[n % len(LINES)],
-        "marker": MARKERS[n % len(MARKERS)],
-    }
+    n %= len(COLORS)
+    own = {"color": COLORS[n], "linestyle": LINES[n], "marker": MARKERS[n]}
+    return {**own, **changes}
 
 
 def curves(
@@ -44,7 +45,7 @@ def curves(
     begin: int = 0,
     marks: int | None = None,
     staggered: bool = False,
-    **options: Any,  # noqa: ANN401
+    **options: object,
 ) -> None:
     """Draw a curve for each item, with its own colour, line, marker and label.
 
@@ -68,15 +69,12 @@ def curves(
     for n, (label, line) in enumerate(lines.items()):
         every = max(1, len(line) // marks) if marks else 1
         first = n * every // 5 if staggered else 0
-        settings = {"label": label, "markevery": (first, every), **look(n), **options}
+        settings = look(n, label=label, markevery=(first, every), **options)
         ax.plot(range(begin, begin + len(line)) if x is None else x, line, **settings)
 
 
 def seeds(
-    ax: Axes,
-    runs: Mapping[str, Sequence[float] | Sequence[Sequence[float]]],
-    step: int,
-    **options: Any,  # noqa: ANN401
+    ax: Axes, runs: Runs, step: int, **options: object
 ) -> dict[str, torch.Tensor]:
     """Draw a thin curve for each seed, and a bold one with markers for their mean.
 
@@ -101,9 +99,9 @@ def seeds(
         table = torch.atleast_2d(torch.tensor(values))  # (seeds, points)
         x = range(step, step * (table.shape[1] + 1), step)
         if len(table) > 1:
-            ax.plot(x, table.T, **{**look(n), "marker": ""}, lw=0.8, alpha=0.6)
+            ax.plot(x, table.T, **look(n, marker="", lw=0.8, alpha=0.6))
         means[name] = table.mean(0)
-        ax.plot(x, means[name], label=name, **look(n), **options)
+        ax.plot(x, means[name], **look(n, label=name, **options))
     return means
 
 
@@ -165,13 +163,7 @@ def board(width: float, height: float, x: Point, y: Point) -> tuple[Figure, Axes
 
 
 def node(
-    ax: Axes,
-    at: Point,
-    text: str,
-    *,
-    faded: bool = False,
-    fontsize: float | None = None,
-    **box: Any,  # noqa: ANN401
+    ax: Axes, at: Point, text: str, size: float = 10.5, color: str = INK, **box: object
 ) -> None:
     """Write a text in a box.
 
@@ -183,33 +175,19 @@ def node(
         The middle of the box.
     text : str
         What stands in it.
-    faded : bool
-        Whether it is grey, dashed and not filled.
-    fontsize : float, optional
-        In points.
+    size : float
+        Of the text, in points.
+    color : str
+        Of the text.
     **box
         As in matplotlib's ``bbox``.
     """
-    grey = {"facecolor": "white", "edgecolor": "#BBBBBB", "linestyle": "--"}
-    ax.text(
-        *at,
-        text,
-        ha="center",
-        va="center",
-        color="#999999" if faded else INK,
-        fontsize=fontsize,
-        zorder=3,
-        bbox={
-            "boxstyle": "round,pad=0.45",
-            "facecolor": PALE,
-            "edgecolor": INK,
-            **box,
-            **(grey if faded else {}),
-        },
-    )
+    frame = {"boxstyle": "round,pad=0.45", "facecolor": PALE, "edgecolor": INK, **box}
+    look: dict[str, Any] = {"size": size, "color": color, "bbox": frame}
+    ax.text(*at, text, ha="center", va="center", zorder=3, **look)
 
 
-def arrow(ax: Axes, tail: Point, head: Point, **options: Any) -> None:  # noqa: ANN401
+def arrow(ax: Axes, tail: Point, head: Point, **options: object) -> None:
     """Draw an arrow.
 
     Parameters
@@ -221,5 +199,5 @@ def arrow(ax: Axes, tail: Point, head: Point, **options: Any) -> None:  # noqa: 
     **options
         As in matplotlib's ``FancyArrowPatch``.
     """
-    settings = {"arrowstyle": "-|>", "mutation_scale": 11, "color": INK, **options}
-    ax.add_patch(FancyArrowPatch(tail, head, **settings))
+    settings: dict[str, Any] = {"mutation_scale": 11, "color": INK, **options}
+    ax.add_patch(FancyArrowPatch(tail, head, arrowstyle="-|>", **settings))

@@ -1,6 +1,7 @@
 """The figures of chapter 6, *Forecasting Microsoft*."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,8 +41,7 @@ def ratios(rows: Mapping[str, Sequence[float]], caption: str) -> Picture:
     """
     fig, ax = plt.subplots(figsize=(7.2, 1.0 + 0.25 * len(rows)))
     for n, values in enumerate(rows.values()):
-        points = {**look(n), "linestyle": "none"}
-        ax.plot(values, [n] * len(values), alpha=0.8, **points)
+        ax.plot(values, [n] * len(values), **look(n, linestyle="none", alpha=0.8))
     ax.axvline(1, color=INK, linestyle="--", linewidth=1)
     ax.set_xscale("log")
     plain_ticks(ax.xaxis, [value for values in rows.values() for value in values])
@@ -79,9 +79,8 @@ def beside(printed: Mapping[Cell, float], ours: Mapping[Cell, float]) -> Picture
     kinds = sorted({(cell, optimizer) for cell, _, _, optimizer in both}, reverse=True)
     for n, (cell, optimizer) in enumerate(kinds):
         at = [c for c in both if (c[0], c[3]) == (cell, optimizer)]
-        points = {**look(n), "linestyle": "none"}
-        label = f"{cell.upper()}, {optimizer}"
-        ax.plot([printed[c] for c in at], [ours[c] for c in at], label=label, **points)
+        points = look(n, linestyle="none", label=f"{cell.upper()}, {optimizer}")
+        ax.plot([printed[c] for c in at], [ours[c] for c in at], **points)
     low, high = 5e-5, 0.2
     for factor, width, line in ((1, 1, "-"), (2.5, 0.8, ":"), (0.4, 0.8, ":")):
         ends = [factor * low, factor * high]
@@ -162,10 +161,9 @@ def gallery(rows: Mapping[str, Mapping[int, Record]], days: int = 40) -> Picture
     tables = {k: {n: _table(r) for n, r in row.items()} for k, row in rows.items()}
     every = [table for row in tables.values() for table in row.values()]
     end = min(table.groupby("position")["date"].max().min() for table in every)
+    shared: dict[str, Any] = {"sharex": True, "sharey": True, "squeeze": False}
     shape, size = (len(rows), len(lengths)), (7.2, 1.2 * len(rows))
-    fig, axes = plt.subplots(
-        *shape, figsize=size, sharex=True, sharey=True, squeeze=False
-    )
+    fig, axes = plt.subplots(*shape, figsize=size, **shared)
     for line, (name, row) in zip(axes, tables.items(), strict=True):
         line[0].set_title(name, loc="left", fontsize=8.5)
         line[0].set_ylabel("dollars", fontsize=8)

@@ -15,9 +15,9 @@ from rnn_companion.figures.frames import Frames, Picture
 from rnn_companion.figures.style import COLORS, INK, MARKERS, PALE, figure
 from rnn_companion.gradients.truncation import Comparison
 
-SMALLEST = 1e-12  # the lower end of the axis, so that very small norms stay in sight
 STRATEGIES = ("regular", "sliding", "randomized", "without the weight")
-Lesson = tuple[Tensor, Tensor]  # losses and gradient norms by step
+ByState = Mapping[tuple[float, float], Tensor]  # radius and input scale
+Lessons = Sequence[tuple[Tensor, Tensor]]  # losses and gradient norms by step
 
 
 @figure
@@ -48,11 +48,7 @@ def powers(norms: Mapping[str, Tensor]) -> Picture:
     )
 
 
-def radius(
-    eigenvalues: Mapping[tuple[float, float], Tensor],
-    norms: Mapping[tuple[float, float], Tensor],
-    bounds: Mapping[tuple[float, float], Tensor],
-) -> Frames:
+def radius(eigenvalues: ByState, norms: ByState, bounds: ByState) -> Frames:
     """Move the spectral radius, and see the norm against the lag.
 
     Parameters
@@ -116,7 +112,7 @@ def _against_lag(axes: Axes, rho: float, norms: Tensor, bound: Tensor) -> None:
     drawn = {name: line.clamp(min=1e-40) for name, line in lines.items()}
     curves(axes, drawn, marker="")
     _level(axes, 1)
-    axes.set(yscale="log", ylim=(SMALLEST, 1e12), title=f"spectral radius {rho:g}")
+    axes.set(yscale="log", ylim=(1e-12, 1e12), title=f"spectral radius {rho:g}")
     axes.set(xlabel="lag (steps back)", ylabel="norm of the derivative")
     axes.legend(loc="lower left", fontsize=9)
 
@@ -248,11 +244,7 @@ def reaches(before: Tensor, after: Mapping[int, Tensor]) -> Picture:
 
 @figure
 def lessons(
-    without: Sequence[Lesson],
-    clipped: Sequence[Lesson],
-    *,
-    chance: float,
-    threshold: float,
+    without: Lessons, clipped: Lessons, *, chance: float, threshold: float
 ) -> Picture:
     """Show losses and gradient norms of training without and with clipping.
 

@@ -1,27 +1,40 @@
 """The figures of chapter 4, *The LSTM*."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from math import exp
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from rnn_companion import networks
-from rnn_companion.figures.draw import arrow, board, curves, last, look, node, seeds
+from rnn_companion.figures.draw import (
+    Runs,
+    arrow,
+    board,
+    curves,
+    last,
+    look,
+    node,
+    seeds,
+)
 from rnn_companion.figures.frames import Frames, Picture
 from rnn_companion.figures.style import COLORS, INK, figure
 
+GATES = (  # place, function, what it does
+    (1.6, r"$\sigma$", "forget"),
+    (3.0, r"$\sigma$", "write"),
+    (4.4, "tanh", "what"),
+    (5.8, r"$\sigma$", "show"),
+)
 ARROWS = (  # from and to
     ((0.0, 4.0), (1.38, 4.0)),
     ((1.82, 4.0), (3.48, 4.0)),
     ((3.92, 4.0), (8.6, 4.0)),
-    ((1.6, 0.9), (1.6, 1.32)),
-    ((3.0, 0.9), (3.0, 1.32)),
-    ((4.4, 0.9), (4.4, 1.32)),
-    ((5.8, 0.9), (5.8, 1.32)),
     ((1.6, 1.88), (1.6, 3.78)),
     ((3.0, 1.88), (3.48, 2.62)),
     ((4.4, 1.88), (3.92, 2.62)),
@@ -31,27 +44,16 @@ ARROWS = (  # from and to
     ((6.12, 1.6), (6.78, 1.6)),
     ((7.22, 1.6), (8.6, 1.6)),
 )
-BOXES = {
-    (1.6, 1.6): r"$\sigma$",
-    (3.0, 1.6): r"$\sigma$",
-    (4.4, 1.6): "tanh",
-    (5.8, 1.6): r"$\sigma$",
-    (7.0, 2.9): "tanh",
-}
 CIRCLES = {(1.6, 4.0): "×", (3.7, 4.0): "+", (3.7, 2.8): "×", (7.0, 1.6): "×"}
-WORDS = (  # x, y, text, size, side on which it is aligned
-    (1.82, 2.83, "$f_t$", 12, "center"),
-    (3.02, 2.25, "$i_t$", 12, "center"),
-    (4.38, 2.25, "$g_t$", 12, "center"),
-    (6.45, 1.8, "$o_t$", 12, "center"),
-    (1.72, 0.62, "forget", 9.5, "center"),
-    (3.12, 0.62, "write", 9.5, "center"),
-    (4.52, 0.62, "what", 9.5, "center"),
-    (5.92, 0.62, "show", 9.5, "center"),
-    (-0.1, 4.0, "$c_{t-1}$", 13, "right"),
-    (-0.1, 0.9, "$h_{t-1}$", 13, "right"),
-    (8.7, 4.0, "$c_t$", 13, "left"),
-    (8.7, 1.6, "$h_t$", 13, "left"),
+SYMBOLS = (  # place, text, size, alignment
+    ((1.82, 2.83), "$f_t$", 12, "center"),
+    ((3.02, 2.25), "$i_t$", 12, "center"),
+    ((4.38, 2.25), "$g_t$", 12, "center"),
+    ((6.45, 1.8), "$o_t$", 12, "center"),
+    ((-0.1, 4.0), "$c_{t-1}$", 13, "right"),
+    ((-0.1, 0.9), "$h_{t-1}$", 13, "right"),
+    ((8.7, 4.0), "$c_t$", 13, "left"),
+    ((8.7, 1.6), "$h_t$", 13, "left"),
 )
 
 
@@ -66,15 +68,18 @@ def diagram() -> Picture:
     fig, ax = board(7.6, 4.2, (-0.8, 9.2), (-0.3, 4.5))
     ax.plot([0.0, 5.8], [0.9, 0.9], "-", color=INK, lw=1.4)
     ax.plot([0.7, 0.7], [0.2, 0.9], "-", color=INK, lw=1.4)
-    for start, end in ARROWS:
-        arrow(ax, start, end, lw=1.4, shrinkA=0, shrinkB=0)
-    for at, text in BOXES.items():
-        node(ax, at, text, fontsize=11)
-    for at, text in CIRCLES.items():
-        node(ax, at, text, fontsize=12, boxstyle="circle,pad=0.2", facecolor="white")
+    inputs = [((x, 0.9), (x, 1.32)) for x, _, _ in GATES]
+    for start, end in (*inputs, *ARROWS):
+        arrow(ax, start, end, lw=1.4, mutation_scale=10.5, shrinkA=0, shrinkB=0)
+    for x, function, word in GATES:
+        node(ax, (x, 1.6), function, size=11)
+        ax.text(x + 0.12, 0.62, word, ha="center", va="center", fontsize=9.5)
+    node(ax, (7.0, 2.9), "tanh", size=11)
+    for at, sign in CIRCLES.items():
+        node(ax, at, sign, size=12, boxstyle="circle,pad=0.2", facecolor="white")
     ax.text(0.7, 0.1, "$x_t$", ha="center", va="top", fontsize=13)
-    for x, y, text, size, side in WORDS:
-        ax.text(x, y, text, fontsize=size, ha=side, va="center")
+    for at, symbol, size, side in SYMBOLS:
+        ax.text(*at, symbol, fontsize=size, ha=side, va="center")
     return Picture(
         fig,
         alt="The LSTM cell. A straight line along the top carries the cell state from "
@@ -91,16 +96,9 @@ def diagram() -> Picture:
     )
 
 
-class Unit(NamedTuple):
-    """What happens in one unit at each step; all `(T,)`."""
-
-    kept: Tensor  # f_t c_{t-1}
-    written: Tensor  # i_t g_t
-    c: Tensor
-    h: Tensor
-
-
-def one_unit(a_i: Tensor, a_f: Tensor, a_g: Tensor, a_o: Tensor) -> Unit:
+def one_unit(
+    a_g: Tensor, forget_gate: float, input_gate: float, output_gate: float
+) -> tuple[Tensor, ...]:
     """Run one LSTM unit on pre-activations set by hand.
 
     The pre-activations are fed in as four inputs through the identity matrix, with
@@ -108,20 +106,24 @@ def one_unit(a_i: Tensor, a_f: Tensor, a_g: Tensor, a_o: Tensor) -> Unit:
 
     Parameters
     ----------
-    a_i, a_f, a_g, a_o : Tensor, `(T,)`
-        Of input gate, forget gate, candidate and output gate.
+    a_g : Tensor, `(T,)`
+        Of the candidate.
+    forget_gate, input_gate, output_gate : float
+        Of the gates, the same at every step.
 
     Returns
     -------
-    Unit
+    tuple of four Tensor, each `(T,)`
+        What is kept, f_t c_{t-1}; what is written, i_t g_t; c_t; h_t.
     """
-    X = torch.stack([a_i, a_f, a_g, a_o], dim=1)[:, None]  # (T, 1, 4)
+    parts = (input_gate, forget_gate, a_g, output_gate)
+    X = torch.stack([torch.zeros_like(a_g) + a for a in parts], 1)[:, None]  # (T, 1, 4)
     parameters = torch.eye(4).to(X), X.new_zeros(4, 1), X.new_zeros(4)
     zero = X.new_zeros(1, 1)
     H, C = networks.lstm(X, zero, zero, *parameters)
     i, f, g, _ = networks.lstm_gates(X, X.new_zeros(len(X), 1, 1), *parameters)
     kept = f * torch.cat([zero[None], C[:-1]])
-    return Unit(*(part.flatten() for part in (kept, i * g, C, H)))
+    return tuple(part.flatten() for part in (kept, i * g, C, H))
 
 
 def gates_by_hand(candidates: Sequence[float]) -> Frames:
@@ -141,19 +143,12 @@ def gates_by_hand(candidates: Sequence[float]) -> Frames:
     """
     default = ", ".join(f"{a:g}" for a in candidates)
 
-    def unit(
-        a_g: Tensor, forget_gate: float, input_gate: float, output_gate: float
-    ) -> Unit:
-        gates = (input_gate, forget_gate, output_gate)
-        a_i, a_f, a_o = (torch.full_like(a_g, gate) for gate in gates)
-        return one_unit(a_i, a_f, a_g, a_o)
-
     def draw(sequence: str = default, **gates: float) -> Figure:
         a_g = _numbers(sequence)
-        return _unit(a_g, unit(a_g, **gates), gates)
+        return _unit(a_g, gates, *one_unit(a_g, **gates))
 
     def alt(sequence: str = default, **gates: float) -> str:
-        _, _, c, h = unit(_numbers(sequence), **gates)
+        _, _, c, h = one_unit(_numbers(sequence), **gates)
         opened = ", ".join(f"{n} {a:.2f}" for n, a in _openings(gates).items())
         return (
             f"Gates open: {opened}. After {len(c)} steps the cell holds {c[-1]:.3f} "
@@ -161,8 +156,7 @@ def gates_by_hand(candidates: Sequence[float]) -> Frames:
             f"{c[c.abs().argmax()]:.3f}."
         )
 
-    coarse = (4, 0, -4)
-    fine = (4, 2, 0, -2, -4)
+    coarse, fine = (4, 0, -4), (4, 2, 0, -2, -4)
     return Frames(
         draw,
         {"forget_gate": fine, "input_gate": coarse, "output_gate": coarse},
@@ -192,34 +186,32 @@ def _numbers(sequence: str) -> Tensor:
 
 
 def _openings(gates: Mapping[str, float]) -> dict[str, float]:
-    return {
-        name.removesuffix("_gate"): float(torch.tensor(float(a)).sigmoid())
-        for name, a in gates.items()
-    }
+    return {n.removesuffix("_gate"): 1 / (1 + exp(-a)) for n, a in gates.items()}
 
 
 @figure
-def _unit(a_g: Tensor, unit: Unit, gates: Mapping[str, float]) -> Figure:
+def _unit(a_g: Tensor, gates: Mapping[str, float], *parts: Tensor) -> Figure:
     fig, (top, middle, bottom) = plt.subplots(
         3, sharex=True, figsize=(7, 5), height_ratios=[2, 3, 2]
     )
     T = len(a_g)
-    steps = torch.arange(1, T + 1).double()
+    kept, written, c, h = (part.numpy() for part in parts)
+    steps = np.arange(1, T + 1)
     edge = {"edgecolor": INK, "lw": 0.5}
-    top.bar(steps, a_g.tanh(), color=COLORS[5], **edge)
+    top.bar(steps, a_g.tanh().numpy(), color=COLORS[5], **edge)
     top.set(ylabel="candidate $g_t$", ylim=(-1.1, 1.1))
-    kept = {"color": COLORS[0], "label": "kept $f_t c_{t-1}$"}
-    written = {"color": COLORS[1], "label": "written $i_t g_t$", "hatch": "///"}
-    middle.bar(steps - 0.2, unit.kept, width=0.36, **kept, **edge)
-    middle.bar(steps + 0.2, unit.written, width=0.36, **written, **edge)
-    middle.plot(steps, unit.c, "D-", color=INK, ms=4, lw=1, label="cell $c_t$")
-    reach = max(1.1, 1.1 * float(unit.c.abs().max()))
+    left = {"color": COLORS[0], "label": "kept $f_t c_{t-1}$"}
+    right = {"color": COLORS[1], "label": "written $i_t g_t$", "hatch": "///"}
+    middle.bar(steps - 0.2, kept, width=0.36, **left, **edge)
+    middle.bar(steps + 0.2, written, width=0.36, **right, **edge)
+    middle.plot(steps, c, "D-", color=INK, ms=4, lw=1, label="cell $c_t$")
+    reach = 1.1 * max(1.0, np.abs(c).max())
     middle.set(ylabel="cell", ylim=(-reach, reach))
     middle.legend(ncols=3, fontsize=9, loc="lower left")
-    bottom.plot(steps, unit.h, "o-", color=COLORS[3], ms=5)
+    bottom.plot(steps, h, "o-", color=COLORS[3], ms=5)
     bottom.set(ylabel="shown $h_t$", xlabel="step $t$", ylim=(-1.1, 1.1))
     opened = ",  ".join(f"{n} gate {a:.2f}" for n, a in _openings(gates).items())
-    values = f"$c_{{{T}}}$ = {unit.c[-1]:.3f},  $h_{{{T}}}$ = {unit.h[-1]:.3f}"
+    values = f"$c_{{{T}}}$ = {c[-1]:.3f},  $h_{{{T}}}$ = {h[-1]:.3f}"
     title = f"{opened};  {values}".replace("-", "\N{MINUS SIGN}")
     fig.suptitle(title, fontsize=10.5)
     return fig
@@ -276,9 +268,10 @@ def descents(paths: Mapping[str, Tensor], curvatures: tuple[float, float]) -> Pi
     grid = torch.linspace(-reach, reach, 80)
     across, along = torch.meshgrid(grid, grid, indexing="xy")
     height = (curvatures[0] * across**2 + curvatures[1] * along**2) / 2
-    left.contour(grid, grid, height.sqrt(), 12, colors="#BBBBBB", linewidths=0.8)
+    contours = grid.numpy(), grid.numpy(), height.sqrt().numpy()
+    left.contour(*contours, 12, colors="#BBBBBB", linewidths=0.8)
     for n, path in enumerate(paths.values()):
-        left.plot(*path.T, ms=3, markevery=5, lw=1.3, **look(n))
+        left.plot(*path.T, **look(n, ms=3, markevery=5, lw=1.3))
     distances = {name: path.norm(dim=1) for name, path in paths.items()}
     drawn = {name: distance.clamp_min(1e-18) for name, distance in distances.items()}
     curves(right, drawn, marker="", lw=1.5)
@@ -319,9 +312,9 @@ def learning_rates(
     said = []
     for n, (name, sweep) in enumerate(sweeps.items()):
         table = pd.Series(dict(sweep)).sort_index()
-        ax.plot(table.index, table, label=name, **look(n))
+        ax.plot(table.index, table, **look(n, label=name))
         gone, height = table.index[table.isna()], 0.6 * 0.7**n
-        hollow = {**look(n), "linestyle": "", "mfc": "none", "ms": 9}
+        hollow = look(n, linestyle="", mfc="none", ms=9)
         ax.plot(gone, [height] * len(gone), **hollow)
         for rate in gone:
             ax.annotate(" diverged", (rate, height), fontsize=8.5, va="center")
@@ -347,10 +340,7 @@ def learning_rates(
 
 
 @figure
-def validation_curves(
-    errors: Mapping[str, Sequence[float] | Sequence[Sequence[float]]],
-    persistence: float,
-) -> Picture:
+def validation_curves(errors: Runs, persistence: float) -> Picture:
     """Draw validation errors by epoch, and that of "tomorrow = today".
 
     Parameters

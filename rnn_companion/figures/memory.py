@@ -45,8 +45,7 @@ def latch(digits: Tensor, H: Tensor) -> Picture:
     top.plot(steps, digits, ":", color="#777777", lw=1)
     top.scatter(steps, digits, s=12, color="#777777", zorder=3)
     top.scatter([1], [first], s=60, color=COLORS[3], zorder=4)
-    red = {"color": COLORS[3], "fontsize": 10}
-    top.set_title(f"The first digit is {first}", loc="left", **red)
+    top.set_title(f"The first digit is {first}", loc="left", color=COLORS[3], size=10)
     top.set(ylabel="digit", ylim=(-0.8, 9.8), yticks=[0, 3, 6, 9])
     units = {f"unit {n}": state for n, state in enumerate(H.T, start=1)}
     curves(below, units, begin=1, marker="")
@@ -83,7 +82,7 @@ def assigned(records: Sequence[TrialRecord]) -> Picture:
         for n, length in enumerate(lengths):
             for record in _of(records, cell, length):
                 checks, bold = record.checks, record.trial.seed == 0
-                line = {**look(n), "marker": "", "lw": 2 if bold else 0.7}
+                line = look(n, marker="", lw=2 if bold else 0.7)
                 label = f"{length} digits" if bold else None
                 above.plot(checks.step, checks.training_accuracy, label=label, **line)
                 below.plot(checks.step, checks.training_loss, **line)
@@ -146,9 +145,8 @@ def _accuracies(ax: Axes, cell: str, records: Sequence[TrialRecord]) -> None:
         label: str | None = recipe
         for record in (r for r in records if recipe_of(r.trial) == recipe):
             end = {"marker": MARKERS[n] if record.solved else "", "markevery": [-1]}
-            line = {**look(n), **end, "markersize": 7, "lw": 1.3}
-            checks = record.checks
-            ax.plot(checks.step, checks.validation_accuracy, label=label, **line)
+            line = look(n, markersize=7, lw=1.3, label=label, **end)
+            ax.plot(record.checks.step, record.checks.validation_accuracy, **line)
             label = None
     ax.axhline(0.1, color="#777777", lw=0.8, ls="-")
     ax.annotate("chance", (1, 0.1), (2, 2), fontsize=8.5, **AT_THE_RIGHT)
@@ -174,15 +172,15 @@ def largest_norms(records: Sequence[TrialRecord]) -> Picture:
     for n, (cell, name) in enumerate(CELLS.items()):
         for solved in (True, False):
             chosen = [r for r in records if r.trial.cell == cell and r.solved == solved]
-            ax.scatter(
-                [r.trial.length * (1 + 0.04 * n) for r in chosen],
-                [max(r.checks.gradient_norm) for r in chosen],
-                marker=MARKERS[n],
-                s=42,
-                facecolor=COLORS[n] if solved else "none",
-                edgecolor=COLORS[n],
-                label=f"{name}, {'solved' if solved else 'not solved'}",
-            )
+            x = [r.trial.length * (1 + 0.04 * n) for r in chosen]
+            y = [max(r.checks.gradient_norm) for r in chosen]
+            sign: dict[str, Any] = {
+                "marker": MARKERS[n],
+                "edgecolor": COLORS[n],
+                "s": 42,
+            }
+            fill, word = (COLORS[n], "solved") if solved else ("none", "not solved")
+            ax.scatter(x, y, facecolor=fill, label=f"{name}, {word}", **sign)
     ax.axhline(10, color="#777777", lw=1)
     ax.annotate("clipped above this", (0.99, 10), (0, 3), fontsize=9, **AT_THE_RIGHT)
     lengths = _lengths(records)

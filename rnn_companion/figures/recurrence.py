@@ -10,7 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnn_companion.figures.draw import Point, arrow, board, curves, node
+from rnn_companion.figures.draw import Point, arrow, board, curves, look, node
 from rnn_companion.figures.frames import Frames, Picture
 from rnn_companion.figures.style import INK, PALE, figure
 from rnn_companion.forecasting.prices import Prices
@@ -19,6 +19,8 @@ from rnn_companion.networks import rnn
 from rnn_companion.networks.graph import Name, roll
 
 ROWS = {"x": 0, "h": 1, "o": 2, "ℓ": 3, "y": 3, "L": 4}
+GREY = "#BBBBBB"
+NOT_YET = {"color": "#999999", "facecolor": "white", "edgecolor": GREY, "ls": "--"}
 Parents = dict[Name, tuple[Name, ...]]
 
 
@@ -47,12 +49,13 @@ def rolled(parents: Parents) -> Picture:
     for name, spot in spots.items():
         node(ax, spot, f"${_tex(name)}_t$")
     loops = [target for _, target, delay in edges if delay]
-    alt = (
-        "The rolled network: "
-        + "; ".join(f"{s} feeds {t}" for s, t, delay in edges if not delay)
-        + f"; a loop marked with a delay of one step from {loops[0]} to itself."
+    feeds = "; ".join(f"{s} feeds {t}" for s, t, delay in edges if not delay)
+    return Picture(
+        fig,
+        alt=f"The rolled network: {feeds}; a loop marked with a delay of one step from "
+        f"{loops[0]} to itself.",
+        caption="The network rolled up in time.",
     )
-    return Picture(fig, alt, "The network rolled up in time.")
 
 
 @figure
@@ -84,17 +87,19 @@ def unrolled(parents: Parents) -> Picture:
         spots.update(dict.fromkeys(group, (-1.0, row)))
     ends = {(spots[s], spots[t]): s[0][0] in "Wb" for s, t in edges}
     for (tail, head), dashed in ends.items():  # parameters in one box share one arrow
-        _edge(ax, tail, head, linestyle="--" if dashed else "-", lw=1.2 - 0.3 * dashed)
-    alt = f"Computational graph of {steps} time steps. " + " ".join(
+        line = {"linestyle": "--", "lw": 0.9} if dashed else {"lw": 1.2}
+        arrow(ax, tail, head, shrinkA=15, shrinkB=15, **line)
+    said = [
         f"{_plain(*target)} reads {', '.join(_plain(*s) for s in sources)}."
         for target, sources in parents.items()
+    ]
+    return Picture(
+        fig,
+        alt=f"Computational graph of {steps} time steps. {' '.join(said)}",
+        caption=f"The same network over {steps} steps. An arrow stands wherever "
+        "automatic differentiation finds a direct derivative. Dashed: the parameters, "
+        "the same ones at every step.",
     )
-    caption = (
-        f"The same network over {steps} steps. An arrow stands wherever automatic "
-        "differentiation finds a direct derivative. Dashed: the parameters, the same "
-        "ones at every step."
-    )
-    return Picture(fig, alt, caption)
 
 
 def _shared(parents: Parents) -> list[list[Name]]:
@@ -111,13 +116,9 @@ def _shared(parents: Parents) -> list[list[Name]]:
 
 
 def _edge(
-    ax: Axes,
-    tail: Point,
-    head: Point,
-    gap: float = 15,
-    **look: Any,  # noqa: ANN401
+    ax: Axes, tail: Point, head: Point, gap: float = 15, color: str = INK
 ) -> None:
-    arrow(ax, tail, head, **{"shrinkA": gap, "shrinkB": gap, "lw": 1.2, **look})
+    arrow(ax, tail, head, shrinkA=gap, shrinkB=gap, lw=1.2, color=color)
 
 
 def _loop(ax: Axes, spot: Point) -> None:
@@ -214,14 +215,14 @@ def _unrolled_to(step: int, xs: list[float], hs: list[float], text: str) -> Figu
     fig, ax = board(1.0 + 1.2 * T, 2.4, (-0.6, 1.5 * T + 0.6), (-1.0, 1.5))
     for t, h in enumerate(hs):
         done, x = t <= step, 1.5 * t
-        color = INK if done else "#BBBBBB"
+        color = INK if done else GREY
+        faded: dict[str, Any] = {} if done else NOT_YET
         if t:
             _edge(ax, (x - 1.5, 1), (x, 1), gap=27, color=color)
             _edge(ax, (x, 0), (x, 1), gap=23, color=color)
-            node(ax, (x, 0), f"$x_{t}$\n{xs[t - 1]:g}", faded=not done)
+            node(ax, (x, 0), f"$x_{t}$\n{xs[t - 1]:g}", **faded)
         value = f"\n{h:.3f}" if done else ""
-        bold = 2.2 if t == step else 1.0
-        node(ax, (x, 1), f"$h_{t}${value}", faded=not done, linewidth=bold)
+        node(ax, (x, 1), f"$h_{t}${value}", lw=2.2 if t == step else 1.0, **faded)
     ax.text(0.75 * T, -0.85, re.sub(r"h_(\d+)", r"$h_{\1}$", text), ha="center")
     return fig
 
@@ -249,16 +250,14 @@ def price_series(prices: Prices, first_validation_day: int) -> Picture:
     ax.text(begin, close.min(), "  validation", va="bottom")
     ax.set(xlabel="day", ylabel="adjusted close (dollars)")
     held = len(prices) - first_validation_day
-    alt = (
-        f"Daily adjusted close of {prices.name} from {days[0]:%Y-%m-%d} to "
+    return Picture(
+        fig,
+        alt=f"Daily adjusted close of {prices.name} from {days[0]:%Y-%m-%d} to "
         f"{days[-1]:%Y-%m-%d}, between {close.min():.2f} and {close.max():.2f} "
-        f"dollars; the last {held} days are marked validation."
+        f"dollars; the last {held} days are marked validation.",
+        caption=f"{len(prices)} trading days of {prices.name}. The network learns from "
+        f"the first {first_validation_day}, and is judged on the {held} after them.",
     )
-    caption = (
-        f"{len(prices)} trading days of {prices.name}. The network learns from the "
-        f"first {first_validation_day}, and is judged on the {held} after them."
-    )
-    return Picture(fig, alt, caption)
 
 
 @figure
@@ -279,28 +278,21 @@ def forecast(record: Record, days: int = 40) -> Picture:
     assert record.forecasts is not None
     table = record.forecasts.table().tail(days)
     fig, ax = plt.subplots(figsize=(7.0, 3.4))
-    names = {
-        "what happened": "truth",
-        "network": "forecast",
-        "tomorrow = today": "persistence",
-    }
-    lines = {label: table[column] for label, column in names.items()}
+    truth, network, naive = (table[n] for n in ("truth", "forecast", "persistence"))
+    lines = {"what happened": truth, "network": network, "tomorrow = today": naive}
     curves(ax, lines, table["date"], markersize=3, linewidth=1.2)
     ax.set(xlabel="day", ylabel="adjusted close (dollars)")
     ax.legend()
     fig.autofmt_xdate()
-    truth, network, naive = lines.values()
-    alt = (
-        f"Three lines over the last {len(table)} validation days: the close; the "
+    return Picture(
+        fig,
+        alt=f"Three lines over the last {len(table)} validation days: the close; the "
         f"network's forecast, {(network - truth).abs().mean():.2f} dollars off on "
         f"average; the close of the day before, {(naive - truth).abs().mean():.2f} "
-        "dollars off."
+        "dollars off.",
+        caption=f"The last {len(table)} validation days: what happened, what the "
+        "network said the day before, and the close of the day before.",
     )
-    caption = (
-        f"The last {len(table)} validation days: what happened, what the network said "
-        "the day before, and the close of the day before."
-    )
-    return Picture(fig, alt, caption)
 
 
 @figure
@@ -318,19 +310,17 @@ def against_persistence(records: Sequence[Record]) -> Picture:
     """
     ratios = sorted(record.mse / record.persistence_mse for record in records)
     fig, ax = plt.subplots(figsize=(7.0, 1.7))
-    points = {"network, one seed each": [0] * len(ratios)}
-    curves(ax, points, ratios, linestyle="none")
+    dots = look(0, linestyle="none", label="network, one seed each")
+    ax.plot(ratios, [0] * len(ratios), **dots)
     ax.axvline(1, color=INK, linestyle="--", label="tomorrow = today")
     ax.set(xlabel="validation error over that of “tomorrow = today”", yticks=[])
     ax.set_xlim(0, 1.1 * max(1.0, ratios[-1]))
     ax.legend(loc="upper left", ncols=2, bbox_to_anchor=(0, 1.35))
-    alt = (
-        f"{len(ratios)} points, one a seed, at "
-        f"{', '.join(f'{ratio:.2f}' for ratio in ratios)} times the error of tomorrow "
-        "= today, which is a dashed line at 1."
+    points = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    return Picture(
+        fig,
+        alt=f"{len(ratios)} points, one a seed, at {points} times the error of "
+        "tomorrow = today, which is a dashed line at 1.",
+        caption=f"Validation error of {len(ratios)} networks that differ in their seed "
+        "alone, as a multiple of persistence's. Left of the line would be better.",
     )
-    caption = (
-        f"Validation error of {len(ratios)} networks that differ in their seed alone, "
-        "as a multiple of persistence's. Left of the line would be better."
-    )
-    return Picture(fig, alt, caption)

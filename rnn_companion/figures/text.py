@@ -100,14 +100,13 @@ def temperature(
     def draw(temperature: float) -> Figure:
         fig, (top, below) = plt.subplots(2, 1, figsize=(8.4, 4.9), height_ratios=[5, 6])
         p = distribution(temperature)
-        top.bar(range(len(order)), p[order], color=COLORS[0], width=0.7)
+        top.bar(range(len(order)), p[order].tolist(), color=COLORS[0], width=0.7)
         characters = [_seen(vocabulary[k]) for k in order]
         top.set_xticks(range(len(order)), characters, family=MONO)
         top.set(ylim=(0, 1), ylabel="probability", xlabel="next character")
         top.set_title(
-            f"after “{shown}”, temperature {temperature:g}: "
-            f"entropy {_entropy(p):.2f} nats, "
-            f"all others together {1 - float(p[order].sum()):.0%}",
+            f"after “{shown}”, temperature {temperature:g}: entropy {_entropy(p):.2f} "
+            f"nats, all others together {1 - float(p[order].sum()):.0%}",
             fontsize=10.5,
         )
         _page(below, samples[temperature])

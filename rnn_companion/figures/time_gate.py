@@ -1,6 +1,6 @@
 """The figures of chapter 8, *A clock in the cell*."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import torch
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from rnn_companion import networks
-from rnn_companion.figures.draw import curves, last, seeds
+from rnn_companion.figures.draw import Runs, curves, last, seeds
 from rnn_companion.figures.frames import Frames, Picture
 from rnn_companion.figures.style import COLORS, INK, figure
 
@@ -32,13 +32,10 @@ def clock() -> Frames:
             f"the end, {_left(k)[0]:.3f} of the first step's state is left."
         )
 
+    ratios = (0.4, 0.2, 0.1, 0.05)
     return Frames(
         _clock,
-        {
-            "period": (10, 15, 20, 30),
-            "shift": (0, 3, 6),
-            "open_ratio": (0.4, 0.2, 0.1, 0.05),
-        },
+        {"period": (10, 15, 20, 30), "shift": (0, 3, 6), "open_ratio": ratios},
         alt,
         caption="One unit's clock, without leak. Above, how far the gate is open; a "
         "dot for each step of the sequence. Below, how much of the state of each step "
@@ -69,7 +66,7 @@ def _clock(period: float, shift: float, open_ratio: float) -> Figure:
     top.plot(fine, opening, color=COLORS[0], lw=1.2)
     top.plot(steps, k, "o", color=INK, ms=4)
     top.set(ylabel="opening $k_t$", ylim=(-0.05, 1.08))
-    bottom.bar(steps, _left(k), color=COLORS[1], edgecolor=INK, lw=0.5)
+    bottom.bar(steps.numpy(), _left(k).numpy(), color=COLORS[1], edgecolor=INK, lw=0.5)
     bottom.set(ylabel=f"left at step {LENGTH}", xlabel="step $t$", ylim=(0, 1.08))
     return fig
 
@@ -103,9 +100,7 @@ def kept(norms: Mapping[str, Tensor]) -> Picture:
 
 
 @figure
-def accuracy_curves(
-    accuracies: Mapping[str, Sequence[Sequence[float]]], every: int, question: str
-) -> Picture:
+def accuracy_curves(accuracies: Runs, every: int, question: str) -> Picture:
     """Draw accuracies by training step, a thin line a seed and a bold one their mean.
 
     Parameters
