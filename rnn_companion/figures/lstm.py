@@ -218,7 +218,7 @@ def _unit(a_g: Tensor, gates: Mapping[str, float], *parts: Tensor) -> Figure:
 
 
 @figure
-def memory(shares: Mapping[str, Tensor]) -> Picture:
+def gradient_left(shares: Mapping[str, Tensor]) -> Picture:
     """Draw how much of the gradient of the last state is left after so many steps.
 
     Parameters

@@ -144,7 +144,7 @@ def _accuracies(ax: Axes, cell: str, records: Sequence[TrialRecord]) -> None:
     for n, recipe in enumerate(RECIPES[cell]):
         label: str | None = recipe
         for record in (r for r in records if recipe_of(r.trial) == recipe):
-            end = {"marker": MARKERS[n] if record.solved else "", "markevery": [-1]}
+            end = {"marker": MARKERS[n] if record.solved else "None", "markevery": [-1]}
             line = look(n, markersize=7, lw=1.3, label=label, **end)
             ax.plot(record.checks.step, record.checks.validation_accuracy, **line)
             label = None

@@ -76,7 +76,7 @@ def unrolled(parents: Parents) -> Picture:
     fig, ax = board(2.3 + right, 4.6, (-2.0, right + 1.1), (-0.5, 4.5))
     edges = [(source, target) for target in parents for source in parents[target]]
     spots: dict[Name, Point] = {("L", None): (0.75 * (steps + 1), ROWS["L"])}
-    for name, t in (name for edge in edges for name in edge):
+    for name, t in (n for target in parents for n in (*parents[target], target)):
         if t is not None:
             spots[name, t] = (1.5 * t + (0.6 if name == "y" else 0.0), ROWS[name])
     for (name, t), spot in spots.items():
