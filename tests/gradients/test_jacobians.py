@@ -13,7 +13,8 @@ from torch.autograd.functional import jacobian
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnn_companion import gradients as gr
-from rnn_companion.gradients._jacobians import STARTS, Cell
+from rnn_companion.gradients._cells import Cell
+from rnn_companion.gradients._matrices import STARTS
 from tests.recurrences import random
 
 KINDS = ("rnn", "lstm", "gru")
@@ -272,9 +273,6 @@ def test_forcing_cuts_the_paths_that_it_names() -> None:
         ("units forced", units_forced),
     ]:
         assert_close(matrices[name], jacobian(a, h_prev))
-
-
-# Watching models train
 
 
 # What is refused
