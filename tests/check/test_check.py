@@ -23,7 +23,7 @@ NAMES = (
     "configurations",
     "forecasting",
     "memory",
-    "time_gate",
+    "clock",
     "text",
 )
 MODULES = [import_module(f"rnn_companion.check.{name}") for name in NAMES]
