@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rnn_companion import bptt, check, networks
 from rnn_companion.check import bptt as of_bptt
+from tests.check.wrong import WRONG
 
 NAMES = (
     "recurrence",
@@ -26,6 +27,7 @@ NAMES = (
     "clock",
     "text",
 )
+CHECKS = sorted(set(dir(check)) - {"Wrong"})
 MODULES = [import_module(f"rnn_companion.check.{name}") for name in NAMES]
 
 
@@ -40,20 +42,32 @@ def catalogue() -> list[tuple[str, str, Callable[..., Any]]]:
 
 
 def public(module: ModuleType) -> list[str]:
-    own = [n for n in check.__all__ if hasattr(module, n) and n != "Wrong"]
+    own = [n for n in CHECKS if hasattr(module, n)]
     return [n for n in own if getattr(module, n).__module__ == module.__name__]
 
 
 def test_every_check_is_looked_at_here() -> None:
-    assert sorted(n for m in MODULES for n in public(m)) == sorted(
-        set(check.__all__) - {"Wrong"}
-    )
+    assert sorted(n for m in MODULES for n in public(m)) == CHECKS
 
 
 @pytest.mark.parametrize(("name", "said", "wrong"), catalogue())
 def test_a_known_mistake_is_named(
     name: str, said: str, wrong: Callable[..., Any]
 ) -> None:
+    with pytest.raises(check.Wrong) as caught:
+        getattr(check, name)(wrong)
+    assert said in str(caught.value)
+
+
+def test_independent_wrong_functions_meet_every_check() -> None:
+    assert {name for name, _, _ in WRONG} == set(CHECKS)
+
+
+@pytest.mark.parametrize(("name", "wrong", "said"), WRONG)
+def test_what_an_independent_function_gets_wrong_is_named(
+    name: str, wrong: Callable[..., Any], said: str
+) -> None:
+    """Not from the checks' tables, so that a diagnosis in the wrong place is seen."""
     with pytest.raises(check.Wrong) as caught:
         getattr(check, name)(wrong)
     assert said in str(caught.value)
@@ -301,7 +315,7 @@ RIGHT = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(set(check.__all__) - {"Wrong"}))
+@pytest.mark.parametrize("name", CHECKS)
 def test_what_is_right_by_another_way_passes(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
