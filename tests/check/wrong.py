@@ -47,7 +47,7 @@ def head(
     scores = O.clone().requires_grad_()
     error = -(Y * scores.log_softmax(2)).sum() / (divide or O[..., 0].numel())
     (G,) = torch.autograd.grad(error, scores)
-    return einsum("tbq,tbh->qh", G, H), einsum("tbq->q", G), einsum("tbq,qh->tbh", G, W)
+    return from_scores(G, H, W)
 
 
 def deltas(G: Tensor, H: Tensor, W: Tensor, **wrong: Any) -> Tensor:  # noqa: ANN401
@@ -62,14 +62,14 @@ def deltas(G: Tensor, H: Tensor, W: Tensor, **wrong: Any) -> Tensor:  # noqa: AN
     return found
 
 
-def lags(G: Tensor, H: Tensor, W: Tensor) -> Tensor:
-    """Follow each loss back on its own."""
+def lags(G: Tensor, H: Tensor, W: Tensor, *, late: int = 0) -> Tensor:
+    """Follow each loss back on its own; states that come late are a mistake."""
     shares = torch.zeros(len(G), *W.shape, dtype=G.dtype)
     for t in range(len(G)):
         arriving = G[t]
         for k in range(t + 1):
             delta = arriving * (1 - H[t - k + 1] ** 2)
-            shares[k] += einsum("bi,bj->ij", delta, H[t - k])
+            shares[k] += einsum("bi,bj->ij", delta, H[t - k + late])
             arriving = delta @ W
     return shares
 
@@ -220,6 +220,65 @@ def cleared(
     hh = hh.clone()
     hh[gate * h : (gate + 1) * h] = 0
     return one_bias(ih, hh, value, gate)
+
+
+def from_scores(G: Tensor, H: Tensor, W: Tensor) -> tuple[Tensor, ...]:
+    return einsum("tbq,tbh->qh", G, H), einsum("tbq->q", G), einsum("tbq,qh->tbh", G, W)
+
+
+def outside(G: Tensor, H: Tensor, W: Tensor) -> Tensor:
+    """Leave what comes from the later steps without its slope."""
+    found = [G[-1] * (1 - H[-1] ** 2)]
+    for t in range(len(G) - 2, -1, -1):
+        found.append(G[t] * (1 - H[t + 1] ** 2) + found[-1] @ W)
+    return torch.stack(found[::-1])
+
+
+def days(norms: list[float], share: float) -> int:
+    return next(k for k in range(99) if sum(norms[:k]) >= share * sum(norms))
+
+
+def written(parts: Wrong) -> Wrong:
+    """Write a step of chapter 4 in NumPy: what is kept, what is let in, and of what."""
+
+    def run(*arguments: Tensor) -> tuple[Tensor, Tensor]:
+        X, H, C, W, U, b = (a.numpy() for a in arguments)
+        i, f, g, o = np.split(X @ W.T + H @ U.T + b, 4, axis=1)
+        i, f, o = (1 / (1 + np.exp(-a)) for a in (i, f, o))
+        keep, let_in, candidate = parts(i, f, g)
+        cell = keep * C + let_in * candidate
+        return torch.from_numpy(o * np.tanh(cell)), torch.from_numpy(cell)
+
+    return run
+
+
+def guess(validation: Tensor, constant: float) -> tuple[float, float]:
+    return constant, mean([(v - constant) ** 2 for v in validation.tolist()])
+
+
+def forget(ih: Tensor, hh: Tensor, new: Wrong) -> tuple[Tensor, Tensor]:
+    i, f, g, o = torch.tensor_split(ih + hh, 4)
+    return torch.cat([i, new(f), g, o]), torch.zeros_like(hh)
+
+
+def heights(n: int, tau: float, s: float, r: float) -> list[float]:
+    """Return how far the gate is open on each day."""
+    shares = [((day - s) / tau) % 1 for day in range(1, n + 1)]
+    return [max(0.0, min(2 * p / r, 2 - 2 * p / r)) for p in shares]
+
+
+def reversed_pair(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    return second, first
+
+
+def swapped(o: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    return o.transpose(0, 1), y.transpose(0, 1)
+
+
+def read(words: list[list[int]]) -> tuple[Tensor, Tensor]:
+    return torch.tensor([w[:-1] for w in words]).t(), torch.tensor(
+        [w[-1] for w in words]
+    )
 
 
 WRONG: list[tuple[str, Wrong, str]] = [
@@ -636,18 +695,342 @@ WRONG: list[tuple[str, Wrong, str]] = [
         lambda r, n: classes(r, r[:n], (0.25, 0.5, 0.75)),
         "there are quarters",
     ),
+    (
+        "rnn_step",
+        lambda X, H, W, U, b: step()(X, 0 * H, W, U, 0 * b) + H @ U.t() + b,
+        "tanh must take the whole sum",
+    ),
+    (
+        "rnn_step",
+        lambda X, H, W, U, b: step()(X, 0 * H, W, U, b) + H @ U.t(),
+        "stays outside it",
+    ),
+    (
+        "skill",
+        lambda f, p: (
+            1
+            - (1 - skill(f, p))
+            * mean(
+                [
+                    (a - b) ** 2
+                    for a, b in zip(p.tolist()[:-1], p.tolist()[1:], strict=True)
+                ]
+            )
+            / np.var(p.numpy()[1:])
+        ),
+        "compared with the mean of the closes",
+    ),
+    ("deltas", outside, "must take the whole sum"),
+    ("gradient_by_lag", lambda *a: lags(*a, late=1), "the states are one step late"),
+    (
+        "head_gradients",
+        lambda O, Y, H, W: from_scores((O - Y) / O[..., 0].numel(), H, W),
+        "softmax is missing",
+    ),
+    (
+        "head_gradients",
+        lambda O, Y, H, W: from_scores(
+            (O.exp() / O.exp().sum(1, True) - Y) / O[..., 0].numel(), H, W
+        ),
+        "softmax runs over the samples",
+    ),
+    (
+        "head_gradients",
+        lambda O, Y, H, W: from_scores(
+            (O.exp() / O.exp().sum(0, True) - Y) / O[..., 0].numel(), H, W
+        ),
+        "softmax runs over the steps",
+    ),
+    (
+        "days_back",
+        lambda n, share: days(n.tolist()[::-1], share),
+        "counted from the far end",
+    ),
+    (
+        "days_back",
+        lambda n, share: days(sorted(n.tolist())[::-1], share),
+        "the norms are sorted",
+    ),
+    (
+        "days_back",
+        lambda n, share: days([v * v for v in n.tolist()], share),
+        "the norms are squared",
+    ),
+    (
+        "days_back",
+        lambda n, share: sum(v >= (1 - share) * max(n.tolist()) for v in n.tolist()),
+        "whose own norm is large",
+    ),
+    (
+        "reach",
+        lambda W, H: torch.linalg.svdvals(W @ product(W, H) @ torch.linalg.inv(W))[0],
+        "the slope scales the rows of W_hh",
+    ),
+    (
+        "soft_constraint",
+        lambda g, H, W: sum((r - 1) ** 2 for r in ratios(g, H, W.t())),
+        "W_hh is transposed",
+    ),
+    (
+        "lstm_step",
+        written(lambda i, f, g: (f, i, 1 / (1 + np.exp(-g)))),
+        "takes tanh, not the sigmoid",
+    ),
+    ("lstm_step", written(lambda i, f, g: (f, i, g)), "the candidate lacks its tanh"),
+    (
+        "lstm_step",
+        written(lambda i, f, g: (f, 1.0, np.tanh(g))),
+        "the input gate is missing",
+    ),
+    (
+        "lstm_step",
+        written(lambda i, f, g: (1.0, i, np.tanh(g))),
+        "the forget gate is missing",
+    ),
+    (
+        "lstm_step",
+        written(lambda i, f, g: (1 - f, i, np.tanh(g))),
+        "keeps what it should forget",
+    ),
+    (
+        "aligned_windows",
+        lambda p, T: (windows(p, T)[0], p.flip(0)[: len(p) - T].flip(0)),
+        "only the close after the window",
+    ),
+    (
+        "aligned_windows",
+        lambda p, T: tuple(
+            torch.stack([w[:, k] for k in range(0, w.shape[1], T)], 1)
+            for w in windows(p, T)
+        ),
+        "the windows do not overlap",
+    ),
+    (
+        "error_by_position",
+        lambda o, y: torch.tensor(
+            [mean([e**0.5 for e in row]) for row in squares(o, y)]
+        ),
+        "the errors are absolute",
+    ),
+    (
+        "error_by_position",
+        lambda o, y: torch.tensor(
+            [mean(row) ** 2 for row in (o - y).flatten(1).tolist()]
+        ),
+        "errors of both signs cancel",
+    ),
+    (
+        "error_by_position",
+        lambda o, y: torch.tensor(
+            [
+                mean([mean(row) for row in squares(o[:t], y[:t])])
+                for t in range(1, len(o) + 1)
+            ]
+        ),
+        "the mean up to each step",
+    ),
+    (
+        "masked_loss",
+        lambda o, y, m: masked(o, y, m) * np.count_nonzero(m.numpy()),
+        "the division by the number of steps",
+    ),
+    (
+        "masked_loss",
+        lambda o, y, m: masked(o, y, m) * len(o[0]),
+        "the samples are added up; average",
+    ),
+    (
+        "masked_loss",
+        lambda o, y, m: masked(o, y, m) * len(o[0, 0]),
+        "average over all q of them",
+    ),
+    (
+        "best_constant",
+        lambda t, v: guess(v, mean(t.tolist() + v.tolist())),
+        "the mean of all",
+    ),
+    (
+        "best_constant",
+        lambda t, v: guess(v, sorted(t.tolist())[(len(t) - 1) // 2]),
+        "the median makes",
+    ),
+    (
+        "best_constant",
+        lambda t, v: guess(v, t.tolist().pop()),
+        "the last training target",
+    ),
+    (
+        "best_constant",
+        lambda t, v: (t.mean(), guess(v, mean(t.tolist()))[1] ** 0.5),
+        "this is the root of the mean",
+    ),
+    (
+        "hit_rate",
+        lambda f, p: mean(
+            [
+                float(m > 0)
+                for m, a, b in zip(
+                    hits(f, p), p.tolist()[:-1], p.tolist()[1:], strict=True
+                )
+                if a != b
+            ]
+        ),
+        "days that do not move are left out",
+    ),
+    (
+        "hit_rate",
+        lambda f, p: mean(
+            [
+                float(a * b > 0)
+                for a, b in zip(np.diff(f.numpy()), np.diff(p.numpy())[1:], strict=True)
+            ]
+        ),
+        "from one forecast to the next",
+    ),
+    (
+        "hit_rate",
+        lambda f, p: mean(
+            [
+                float((a > 0) == (b > 0))
+                for a, b in zip(f.tolist(), p.tolist()[1:], strict=True)
+            ]
+        ),
+        "whether they are above zero",
+    ),
+    (
+        "standardize",
+        lambda p, n: scaled(p, p[:n]) / np.std(p[:n].numpy()),
+        "it is divided by the variance",
+    ),
+    (
+        "standardize",
+        lambda p, n: scaled(p, p[:n]) + p[:n].mean() / np.std(p[:n].numpy()),
+        "the mean is not taken away",
+    ),
+    (
+        "standardize",
+        lambda p, n: torch.cat(
+            [scaled(part, part) for part in p.split([n, len(p) - n])]
+        ),
+        "are scaled apart",
+    ),
+    (
+        "standardize",
+        lambda p, n: (
+            scaled(p, p[:n]) + (p[:n].mean() - p.mean()) / np.std(p[:n].numpy())
+        ),
+        "the mean is that of all days",
+    ),
+    (
+        "standardize",
+        lambda p, n: scaled(p, p[:n]) * np.std(p[:n].numpy()) / np.std(p.numpy()),
+        "the standard deviation is that of all days",
+    ),
+    (
+        "forget_bias",
+        lambda i, h, v: forget(i, h, lambda old: old + v),
+        "the value is added to what was there",
+    ),
+    ("forget_bias", lambda i, h, v: (0 * i, 0 * h + v), "all gates are set"),
+    ("half_life", lambda f: 1 / (2 - 2 * f), "it does not take the same amount away"),
+    (
+        "half_life",
+        lambda f: math.ceil(-1 / math.log2(f) - 1e-9),
+        "it is not to be rounded",
+    ),
+    (
+        "palindrome_task",
+        lambda half: (
+            torch.tensor(digits(half, lambda row: row[-2:0:-1])).t(),
+            half[:, 0],
+        ),
+        "the middle digit is doubled",
+    ),
+    (
+        "palindrome_task",
+        lambda half: read(
+            [a + b for a, b in zip(half.tolist(), half.tolist()[::-1], strict=True)]
+        ),
+        "flip the digits, not the batch",
+    ),
+    (
+        "phase",
+        lambda t, tau, s: torch.from_numpy(
+            np.abs((t - s).numpy()) % tau.numpy() / tau.numpy()
+        ),
+        "the phase runs backwards",
+    ),
+    (
+        "phase",
+        lambda t, tau, s: torch.from_numpy(
+            np.mod(t.numpy() / tau.numpy() - s.numpy(), 1)
+        ),
+        "after the division",
+    ),
+    (
+        "share_open",
+        lambda n, *a: mean(heights(n, *a)),
+        "how far the gate is open in the mean",
+    ),
+    (
+        "share_open",
+        lambda n, *a: mean([float(k > 0.5) for k in heights(n, *a)]),
+        "from one half on",
+    ),
+    (
+        "time_gate",
+        lambda t, tau, s, r: roof(((t - s) / tau).frac(), r),
+        "fmod keeps the sign",
+    ),
+    (
+        "time_gate",
+        lambda t, tau, s, r: (phi(t, tau, s) <= r / 2) * phi(t, tau, s) * 2 / r,
+        "the gate only rises",
+    ),
+    (
+        "time_gate",
+        lambda t, tau, s, r: torch.minimum(
+            2 * phi(t, tau, s) / r, 2 - 2 * phi(t, tau, s) / r
+        ),
+        "below zero: clamp it",
+    ),
+    (
+        "letters",
+        lambda r, n: torch.from_numpy(
+            np.digitize(
+                r.numpy(),
+                np.linspace(min(r[:n].tolist()), max(r[:n].tolist()), 6)[1:5],
+                right=True,
+            )
+        ),
+        "the classes are equally wide",
+    ),
+    (
+        "top_k",
+        lambda o, k: (
+            torch.where(best(o, k) > 0, o, 0.0).exp()
+            / torch.where(best(o, k) > 0, o, 0.0).exp().sum()
+        ),
+        "a score of zero is not",
+    ),
+    (
+        "top_k",
+        lambda o, k: torch.tensor(sorted(best(o, k).tolist())[::-1][:k]),
+        "only k numbers come back",
+    ),
+    (
+        "with_temperature",
+        lambda o, T: best(o, len(o)) / T,
+        "the probabilities do not add up to 1",
+    ),
+    (
+        "with_temperature",
+        lambda o, T: best(best(o, len(o)) / T, len(o)),
+        "belongs into the exponent",
+    ),
+    (
+        "with_temperature",
+        lambda o, T: best(best(o / T, len(o)), len(o)),
+        "softmax comes twice",
+    ),
 ]
-
-
-def reversed_pair(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    return second, first
-
-
-def swapped(o: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    return o.transpose(0, 1), y.transpose(0, 1)
-
-
-def read(words: list[list[int]]) -> tuple[Tensor, Tensor]:
-    return torch.tensor([w[:-1] for w in words]).t(), torch.tensor(
-        [w[-1] for w in words]
-    )
