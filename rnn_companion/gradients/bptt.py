@@ -17,13 +17,10 @@ from rnn_companion import networks
 from rnn_companion.networks import shapes
 
 RNN_SHAPES = {**networks.RNN_SHAPES, "H": "T+1 B h", "G": "T B h"}
+Pass = Callable[..., tuple[Tensor, ...]]
 
 
-def _by_hand(
-    forward: Callable[..., tuple[Tensor, ...]],
-    backward: Callable[..., tuple[Tensor, ...]],
-    starts: int,
-) -> Callable[..., tuple[Tensor, ...]]:
+def _by_hand(forward: Pass, backward: Pass, starts: int) -> Pass:
     """Join a forward and a backward pass into one function for autograd.
 
     Parameters

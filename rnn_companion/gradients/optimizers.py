@@ -33,12 +33,9 @@ class Rule:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in ("eta", "eps"):
-                fits, allowed = value > 0, "positive"
-            else:
-                fits, allowed = 0 <= value < 1, "at least 0 and below 1"
-            if not fits:
+            value, positive = getattr(self, field.name), field.name in ("eta", "eps")
+            if not (value > 0 if positive else 0 <= value < 1):
+                allowed = "positive" if positive else "at least 0 and below 1"
                 raise ValueError(f"{field.name} must be {allowed}, got {value}")
 
     def start(self, w: Tensor) -> State:

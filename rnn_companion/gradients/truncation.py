@@ -6,7 +6,6 @@ steps. Randomized: 1/pi with probability pi, else zero. The backward pass is tha
 `bptt`, with these weights in its recursion.
 """
 
-import itertools
 from typing import NamedTuple
 
 import torch
@@ -135,9 +134,7 @@ def all_patterns(T: int, pi: float) -> Patterns:
     """
     if _whole("T", T) > MOST_LINKS:
         raise ValueError(f"T = {T} has 2^{T} patterns: at most {MOST_LINKS} steps")
-    kept = torch.tensor(
-        list(itertools.product((0.0, 1.0), repeat=T)), dtype=torch.float64
-    )
+    kept = (torch.arange(2**T)[:, None] >> torch.arange(T).flip(0)).double() % 2
     probability = (kept * _probability(pi) + (1 - kept) * (1 - pi)).prod(1)
     return Patterns(kept / pi, probability)
 
@@ -173,7 +170,8 @@ def truncated_backward(
     Delta = [slope[-1] * G[-1]]
     for t in range(len(X) - 2, -1, -1):
         Delta.append(slope[t] * (G[t] + xi[t + 1] * Delta[-1] @ W_hh))
-    return _gradients(torch.stack(Delta[::-1]), xi[0], X, H, W_xh, W_hh)
+    D = torch.stack(Delta[::-1])  # (T, B, h)
+    return RNNGradients(D @ W_xh, xi[0] * D[0] @ W_hh, *weight_gradients(D, X, H))
 
 
 @shapes(**RNN_SHAPES)
@@ -208,7 +206,7 @@ def sliding_backward(
     for lag in range(1, min(_whole("tau", tau), len(X))):
         paths = slope[:-lag] * (paths[1:] @ W_hh)  # (T-lag, B, h)
         Delta[:-lag] += paths
-    return _gradients(Delta, H.new_ones(()), X, H, W_xh, W_hh)
+    return RNNGradients(Delta @ W_xh, Delta[0] @ W_hh, *weight_gradients(Delta, X, H))
 
 
 def compare(
@@ -268,13 +266,6 @@ def mean_weights(T: int, tau: int, pi: float) -> dict[str, Tensor]:
         "randomized": torch.ones(T, dtype=torch.float64),
         "without the weight": _probability(pi) ** lag,
     }
-
-
-def _gradients(
-    Delta: Tensor, xi_1: Tensor, X: Tensor, H: Tensor, W_xh: Tensor, W_hh: Tensor
-) -> RNNGradients:
-    at_0 = xi_1 * Delta[0] @ W_hh  # (B, h)
-    return RNNGradients(Delta @ W_xh, at_0, *weight_gradients(Delta, X, H))
 
 
 def _whole(name: str, value: int) -> int:

@@ -110,8 +110,7 @@ class PhasedLSTM(nn.Module):
             raise ValueError(f"sizes must be at least 1, got {d} inputs and {h} units")
         if not 0 < periods[0] <= periods[1] < math.inf:
             raise ValueError(f"periods must be positive and in order, got {periods}")
-        share = torch.tensor(r_on, dtype=torch.float64)
-        check_clock(torch.tensor(periods), share, alpha)
+        check_clock(torch.tensor(periods), torch.tensor(r_on), alpha)
         self.alpha = alpha
         self.weight_ih_l0 = nn.Parameter(torch.empty(4 * h, d))
         self.weight_hh_l0 = nn.Parameter(torch.empty(4 * h, h))

@@ -73,6 +73,17 @@ def test_wrong_shapes_are_named(name: str, shape: tuple[int, ...]) -> None:
         networks.rnn(**arguments)
 
 
+def test_what_is_expected_is_told_with_the_sizes_that_are_known() -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        networks.rnn(**{k: random(*v) for k, v in (GOOD | {"X": (0, 2, 3)}).items()})
+    said = "X has shape (0, 2, 3): expected (T, B, d), each at least 1"
+    assert str(caught.value) == said
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        networks.rnn(**{k: random(*v) for k, v in (GOOD | {"H_0": (1, 4)}).items()})
+    said = "H_0 has shape (1, 4): expected (B, h), where B = 2, h = 4"
+    assert str(caught.value) == said
+
+
 def test_a_stack_needs_a_state_for_each_layer() -> None:
     layers = networks.rnn_parameters(network(nn.RNN, 3, 4, 2))
     with pytest.raises(ValueError, match="2 layers"):
