@@ -1,8 +1,8 @@
 """How far a gradient reaches (chapter 3).
 
 The derivative of a late state with respect to an early one is a product of Jacobians.
-Here it is taken exactly, for tanh, LSTM and GRU cells, and its norm is held against
-the lag. Shapes are those of `_cells`.
+Here it is taken exactly, for torch's cells, and its norm is given for each lag. `X` is
+`(T, d)`, without a batch; a state has n = h numbers, that of an LSTM 2h (h and c).
 """
 
 from collections.abc import Sequence

@@ -129,7 +129,7 @@ def gru_parameters(module: nn.GRU) -> list[GRUParameters]:
     """Return the parameters of each layer of a `torch.nn.GRU`.
 
     As `rnn_parameters` does, but for the candidate's biases, which are not added up:
-    the second one stands inside the bracket that the reset gate multiplies.
+    the second one is inside the bracket that the reset gate multiplies.
 
     Parameters
     ----------
