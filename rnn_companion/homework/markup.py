@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rnn_companion.notebooks.blocks import outside_fences
+
 CODE_STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
 TEXT_STUB = "YOUR ANSWER HERE"
 HEADING = "## Exercises"
 KEYS = {"grade_id", "solution", "points", "minutes"}
 
 _REGION = re.compile(r"^(\s*)###\s*(BEGIN|END) (SOLUTION|HIDDEN TESTS)\s*$")
-_FENCE = re.compile(r"^\s*(`{3,}|~{3,}|:{3,})")
 _BREAK = re.compile(r"^\+\+\+\s*(\{.*\})?\s*$")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -58,27 +59,14 @@ def section(chapter: str) -> str:
         If there is none.
     """
     lines = chapter.split("\n")
-    marks = [at for at, line in _prose(lines) if line.startswith("## ")]
+    prose = outside_fences(chapter)
+    marks = [at for at, line in prose.items() if line.startswith("## ")]
     start = next((at for at in marks if lines[at].strip() == HEADING), None)
     if start is None:
         raise MarkupError(f"the chapter has no section called {HEADING[3:]!r}")
     end = next((at for at in marks if at > start), len(lines))
     header = lines.index("---", 1) + 1 if lines[0] == "---" else 0
     return "\n".join([*lines[:header], "", *lines[start:end]])
-
-
-def _prose(lines: list[str]) -> Iterator[tuple[int, str]]:
-    """Yield the lines outside fences, with their numbers."""
-    closing = ""
-    for at, line in enumerate(lines):
-        found = _FENCE.match(line)
-        if closing:
-            if found and line.strip().startswith(closing) and not line.strip(" `~:"):
-                closing = ""
-        elif found:
-            closing = found[1]
-        else:
-            yield at, line
 
 
 def without_answers(text: str) -> str:
@@ -100,21 +88,36 @@ def without_answers(text: str) -> str:
         If a region is not closed.
     """
     kept: list[str] = []
-    inside = ""
-    for line in text.split("\n"):
+    for line, kind in _marked(text):
         found = _REGION.match(line)
-        if found is None:
-            kept += [line] if not inside else []
+        if found and (found[2], found[3]) == ("BEGIN", "SOLUTION"):
+            kept += [found[1] + stub for stub in CODE_STUB]
+        elif not kind:
+            kept.append(line)
+    return replace_answers("\n".join(kept), lambda _: TEXT_STUB)
+
+
+def _marked(source: str) -> Iterator[tuple[str, str]]:
+    """Yield lines with the kind of region that they are in; markers belong to it.
+
+    Raises
+    ------
+    MarkupError
+        If a region is not closed, or a marker stands where it cannot.
+    """
+    inside = ""
+    for line in source.split("\n"):
+        found = _REGION.match(line)
+        if not found:
+            yield line, inside
             continue
-        indent, edge, kind = found.groups()
+        _, edge, kind = found.groups()
         if (edge == "BEGIN") == bool(inside) or (inside and inside != kind):
             raise MarkupError(f"{line.strip()!r} does not belong where it stands")
+        yield line, kind
         inside = kind if edge == "BEGIN" else ""
-        if (edge, kind) == ("BEGIN", "SOLUTION"):
-            kept += [indent + stub for stub in CODE_STUB]
     if inside:
         raise MarkupError(f"a region BEGIN {inside} is never closed")
-    return replace_answers("\n".join(kept), lambda _: TEXT_STUB)
 
 
 def replace_answers(text: str, put: Callable[[str], str]) -> str:
@@ -137,7 +140,7 @@ def replace_answers(text: str, put: Callable[[str], str]) -> str:
         If a heading stands in an answer: then its end is missing.
     """
     lines = text.split("\n")
-    prose = dict(_prose(lines))
+    prose = outside_fences(text)
     starts = [at for at, line in prose.items() if _answer_begins(line)]
     kept, after = [], 0
     for at in starts:
@@ -173,14 +176,12 @@ def split_tests(source: str) -> tuple[str, str]:
     -------
     visible, hidden : str
     """
-    parts: dict[bool, list[str]] = {False: [], True: []}
-    hidden = False
-    for line in source.split("\n"):
-        if found := _REGION.match(line):
-            hidden = found[2] == "BEGIN"
-        else:
-            parts[hidden].append(line)
-    return "\n".join(parts[False]).strip("\n"), "\n".join(parts[True]).strip("\n")
+    lines = [(s, kind) for s, kind in _marked(source) if not _REGION.match(s)]
+    visible, hidden = (
+        "\n".join(s for s, kind in lines if bool(kind) == secret).strip("\n")
+        for secret in (False, True)
+    )
+    return visible, hidden
 
 
 def hints(source: str) -> set[str]:
@@ -263,7 +264,7 @@ def exercises(notebook: Any) -> list[Exercise]:  # noqa: ANN401 - nbformat has n
     seen: set[str] = set()
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            for _, line in _prose(cell.source.split("\n")):
+            for line in outside_fences(cell.source).values():
                 if line.startswith("### "):
                     found.append({"title": line[4:].strip(), "cells": []})
         if "nbgrader" not in cell.metadata:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from ctypes.util import find_library
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -204,14 +205,17 @@ class Sandbox:
         program = [sys.executable, "-m", "rnn_companion.homework.warm"]
         if not self.walls:
             return [*program, "--no-sandbox"]
-        bwrap = shutil.which("bwrap")
-        if bwrap is None:
+        needed = {
+            "bubblewrap": shutil.which("bwrap"),
+            "libseccomp2": find_library("seccomp"),
+        }
+        if lacking := " ".join(name for name, found in needed.items() if not found):
             raise SandboxError(
-                "bubblewrap is not installed: on Debian and Ubuntu, apt install "
-                "bubblewrap. --no-sandbox runs submissions with all that you may do "
+                f"not installed: {lacking}. On Debian and Ubuntu, apt install "
+                f"{lacking}. --no-sandbox runs submissions with all that you may do "
                 "yourself."
             )
-        return [bwrap, *_walls(), "--", *program]
+        return [str(needed["bubblewrap"]), *_walls(), "--", *program]
 
     def __exit__(
         self,
