@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nbformat import NotebookNode
+
 from rnn_companion.notebooks.blocks import outside_fences
 
 CODE_STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
@@ -243,7 +245,49 @@ def expand(metadata: Mapping[str, Any], cell_type: str) -> dict[str, Any]:
     }
 
 
-def exercises(notebook: Any) -> list[Exercise]:  # noqa: ANN401 - nbformat has no types
+def mark(cell: NotebookNode) -> Mapping[str, Any]:
+    """Read nbgrader's metadata of a cell; empty where there is none."""
+    found = cell.metadata.get("nbgrader")
+    return found if isinstance(found, dict) else {}
+
+
+def name(cell: NotebookNode) -> str:
+    """Read a cell's ``grade_id``; empty where there is none."""
+    return str(mark(cell).get("grade_id", ""))
+
+
+def is_answer(cell: NotebookNode) -> bool:
+    """Whether a cell is one to be filled in by a student."""
+    return bool(mark(cell).get("solution"))
+
+
+def grouped(notebook: NotebookNode) -> list[tuple[str, list[NotebookNode]]]:
+    """Gather the cells with nbgrader's metadata below the headings ``###``.
+
+    Returns
+    -------
+    list of (str, list of nbformat.NotebookNode)
+        The title of each exercise, and its cells.
+
+    Raises
+    ------
+    MarkupError
+        If one stands above the first heading.
+    """
+    found: list[tuple[str, list[NotebookNode]]] = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            lines = outside_fences(cell.source).values()
+            found += [(s[4:].strip(), []) for s in lines if s.startswith("### ")]
+        if "nbgrader" in cell.metadata:
+            if not found:
+                name = mark(cell).get("grade_id", "")
+                raise MarkupError(f"{name}: stands before the first exercise")
+            found[-1][1].append(cell)
+    return [(title, cells) for title, cells in found if cells]
+
+
+def exercises(notebook: NotebookNode) -> list[Exercise]:
     """List the exercises of a notebook, in order, and check their markup.
 
     Parameters
@@ -260,29 +304,20 @@ def exercises(notebook: Any) -> list[Exercise]:  # noqa: ANN401 - nbformat has n
     MarkupError
         Naming the cell, if one is not marked as it must be.
     """
-    found: list[dict[str, Any]] = []
     seen: set[str] = set()
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            for line in outside_fences(cell.source).values():
-                if line.startswith("### "):
-                    found.append({"title": line[4:].strip(), "cells": []})
-        if "nbgrader" not in cell.metadata:
-            continue
-        given = cell.metadata["nbgrader"]
-        full = expand(given, cell.cell_type)
+    for cell in (cell for _, cells in grouped(notebook) for cell in cells):
+        full = expand(mark(cell), cell.cell_type)
         name = full["grade_id"]
         if name in seen:
             raise MarkupError(f"{name}: two cells have this grade_id")
-        if not found:
-            raise MarkupError(f"{name}: stands before the first exercise")
         seen.add(name)
         _check_source(name, full, cell)
-        found[-1]["cells"].append(given)
-    return [_exercise(item["title"], item["cells"]) for item in found if item["cells"]]
+    return [
+        _exercise(title, list(map(mark, cells))) for title, cells in grouped(notebook)
+    ]
 
 
-def _check_source(name: str, full: Mapping[str, Any], cell: Any) -> None:  # noqa: ANN401
+def _check_source(name: str, full: Mapping[str, Any], cell: NotebookNode) -> None:
     if cell.cell_type == "markdown":
         return
     student = without_answers(cell.source)

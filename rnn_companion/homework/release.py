@@ -13,27 +13,16 @@ from nbformat.v4 import new_markdown_cell
 from nbgrader.utils import compute_checksum
 
 from rnn_companion.homework import markup
-from rnn_companion.homework.files import Course, CourseError, write, write_notebook
+from rnn_companion.homework.files import (
+    Course,
+    CourseError,
+    render,
+    write,
+    write_notebook,
+)
 from rnn_companion.notebooks.flatten import flatten
 from rnn_companion.notebooks.names import Book, title
 from rnn_companion.notebooks.wheel import install_cell, zipped
-
-INSTRUCTIONS = """\
-# {title}: exercises
-
-{total:g} points, about {minutes} minutes.{due}
-
-* Write your answers where it says `YOUR CODE HERE` or `YOUR ANSWER HERE`, and leave \
-the cells with the checks as they are. New cells of your own are welcome.
-* The checks say at once what is wrong. There are others when this is graded, so \
-passing them is needed, and not enough.
-* Before you hand in, restart the kernel and run all cells, save, and hand in this \
-notebook. Its name may be changed.
-
-| exercise | points |
-|---|---|
-{table}
-"""
 
 _PICTURE = re.compile(r"!\[([^\]]*)\]\((?!data:|https?:)([^)\s]+)\)")
 
@@ -92,7 +81,7 @@ def release(
     about = {"assignment": chapter, "title": title(text)}
     for notebook in (source, student):
         _complete(notebook, about, path.parent)
-    notes = _instructions(found, about["title"], due)
+    notes = render("instructions.md", found=found, title=title(text), due=due)
     head = [
         new_markdown_cell(notes, id="instructions"),
         install_cell(home.config()["sphinx"]["config"].get("notebook_install_source")),
@@ -127,17 +116,6 @@ def _complete(notebook: NotebookNode, about: dict[str, str], folder: Path) -> No
             cell.metadata["nbgrader"] = full
             cell.metadata["nbgrader"]["checksum"] = compute_checksum(cell)
             cell["id"] = full["grade_id"]
-
-
-def _instructions(
-    found: list[markup.Exercise], title: str, due: datetime | None
-) -> str:
-    table = "\n".join(f"| {e.title} | {e.points:g} |" for e in found)
-    day = f" **Due {due:%A} {due.day} {due:%B %Y, %H:%M}.**" if due else ""
-    total, minutes = sum(e.points for e in found), sum(e.minutes for e in found)
-    return INSTRUCTIONS.format(
-        title=title, total=total, minutes=minutes, due=day, table=table
-    )
 
 
 def _refuse_to_change(

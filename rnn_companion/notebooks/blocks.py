@@ -39,7 +39,8 @@ def special(text: str) -> Iterator[tuple[Token, int, int]]:
     kinds = FENCES | DISPLAYS | {"html_block", "myst_target", "myst_line_comment"}
     for token in _parser().parse(text):
         if token.type in kinds and token.map:
-            yield token, *token.map
+            begin, end = token.map
+            yield token, begin, end
 
 
 def outside_fences(text: str) -> dict[int, str]:

@@ -9,7 +9,7 @@ a block quote, comments vanish. What has no such form is refused by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 import jupytext
@@ -23,25 +23,13 @@ T = TypeVar("T")
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 HIDDEN = {"remove-input", "hide-input", "remove-cell", "hide-cell"}
+_NAMED = (
+    "attention caution danger error exercise hint important note solution tip warning"
+)
 QUOTED = {  # a directive, and the title of its block quote; None: its argument
-    "admonition": None,
-    "attention": "Attention",
-    "caution": "Caution",
-    "danger": "Danger",
-    "dropdown": None,
-    "epigraph": "",
-    "error": "Error",
-    "exercise": "Exercise",
-    "hint": "Hint",
-    "important": "Important",
-    "margin": "",
-    "note": "Note",
-    "seealso": "See also",
-    "sidebar": None,
-    "solution": "Solution",
-    "tip": "Tip",
-    "topic": None,
-    "warning": "Warning",
+    **{name: name.capitalize() for name in _NAMED.split()},
+    **dict.fromkeys(("admonition", "dropdown", "sidebar", "topic")),
+    **{"epigraph": "", "margin": "", "seealso": "See also"},
 }
 
 _DIRECTIVE = re.compile(r"\s*\{([\w:.-]+)\}[ \t]*(.*?)\s*$")
@@ -81,7 +69,7 @@ def flatten(chapter: str, names: Names) -> NotebookNode:
     FlattenError
         If a role or directive is not known here, or a label names nothing.
     """
-    notebook = jupytext.reads(chapter, fmt="md:myst")
+    notebook: NotebookNode = jupytext.reads(chapter, fmt="md:myst")
     cited = dict.fromkeys(
         key
         for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", chapter)
@@ -160,7 +148,7 @@ class _Page:
             return self._quote(name, argument, text)
         if name == "math":
             lines = [*filter(None, [argument]), *text.split("\n")]
-            return self._equation(lines, options.get("label"), "", quoted=False)
+            return self._equation(lines, options.get("label", ""), "", quoted=False)
         if name in {"code-block", "code", "sourcecode"}:
             return f"```{argument}\n{text}\n```"
         if name == "table":
@@ -198,8 +186,6 @@ class _Page:
         return found["text"] or self._title(found["target"])
 
     def _role(self, name: str, text: str) -> str:
-        if name == "math":
-            return f"${text}$"
         if name == "eq":
             return f"({self._number(text)})"
         if name.split(":")[0] == "cite":
@@ -208,7 +194,7 @@ class _Page:
             titled = _TITLED.match(text)
             return titled[1] if titled else self._title(text)
         if name in _PLAIN:
-            return _PLAIN[name](text)
+            return _PLAIN[name].format(text)
         raise FlattenError(f"the role {{{name}}} has no form in plain Markdown")
 
     def _cite(self, name: str, keys: str) -> str:
@@ -231,12 +217,13 @@ class _Page:
         return _look_up(self.names.titles, label, "page or section")
 
 
-_PLAIN: dict[str, Callable[[str], str]] = {
-    "abbr": lambda text: text,
-    "code": lambda text: f"`{text}`",
-    "kbd": lambda text: f"`{text}`",
-    "sub": lambda text: f"<sub>{text}</sub>",
-    "sup": lambda text: f"<sup>{text}</sup>",
+_PLAIN = {  # roles, and how their text is written
+    "abbr": "{}",
+    "code": "`{}`",
+    "kbd": "`{}`",
+    "math": "${}$",
+    "sub": "<sub>{}</sub>",
+    "sup": "<sup>{}</sup>",
 }
 
 

@@ -101,7 +101,9 @@ def install_cell(
         packed = zipped({name: path.read_bytes() for name, path in files.items()})
         cell += _FILES.format(text=_base64(packed))
     folded = {"jupyter": {"source_hidden": True}, "cellView": "form"}
-    return nbformat.v4.new_code_cell(cell.rstrip(), id="install", metadata=folded)
+    return NotebookNode(
+        nbformat.v4.new_code_cell(cell.rstrip(), id="install", metadata=folded)
+    )
 
 
 def tools_in(code: str) -> list[str]:
