@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from nbformat import NotebookNode
 
 
@@ -121,14 +120,3 @@ def read_table(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def render(template: str, **values: object) -> str:
-    """Fill in a template; in HTML, what is filled in is text and no markup."""
-    pages = Environment(
-        loader=PackageLoader("rnn_companion.homework"),
-        autoescape=select_autoescape(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    return pages.get_template(template).render(values)

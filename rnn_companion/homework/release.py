@@ -16,12 +16,12 @@ from rnn_companion.homework import markup
 from rnn_companion.homework.files import (
     Course,
     CourseError,
-    render,
     write,
     write_notebook,
 )
 from rnn_companion.notebooks.flatten import flatten
 from rnn_companion.notebooks.names import Book, title
+from rnn_companion.notebooks.render import render
 from rnn_companion.notebooks.wheel import install_cell, zipped
 
 _PICTURE = re.compile(r"!\[([^\]]*)\]\((?!data:|https?:)([^)\s]+)\)")
@@ -81,7 +81,9 @@ def release(
     about = {"assignment": chapter, "title": title(text)}
     for notebook in (source, student):
         _complete(notebook, about, path.parent)
-    notes = render("instructions.md", found=found, title=title(text), due=due)
+    notes = render(
+        "homework", "instructions.md", found=found, title=title(text), due=due
+    )
     head = [
         new_markdown_cell(notes, id="instructions"),
         install_cell(home.config()["sphinx"]["config"].get("notebook_install_source")),

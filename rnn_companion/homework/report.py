@@ -22,12 +22,12 @@ from rnn_companion.homework.files import (
     Course,
     CourseError,
     read_table,
-    render,
     write,
     write_table,
 )
 from rnn_companion.homework.grade import Graded
 from rnn_companion.homework.run import Outcome
+from rnn_companion.notebooks.render import render
 
 ALIKE = 0.8  # share of rare phrases from which on two submissions are shown
 
@@ -189,6 +189,7 @@ def _to_read(asked: Sheet, one: Graded, read: Read) -> list[list[str]]:
 def _feedback(asked: Sheet, one: Graded, comments: Mapping[str, str]) -> str:
     unread = sum(asked.points[n] for n, p in one.points.items() if p is None)
     return render(
+        "homework",
         "feedback.html",
         total=total,
         why=_why,
@@ -224,6 +225,7 @@ def _why(one: Graded, name: str) -> str:
 def _teacher(asked: Sheet, graded: Sequence[Graded], problems: Sequence[str]) -> str:
     totals = [total(one) for one in graded]
     return render(
+        "homework",
         "teacher.html",
         total=total,
         asked=asked,

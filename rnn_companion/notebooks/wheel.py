@@ -19,47 +19,10 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 import nbformat
 from nbformat import NotebookNode
 
+from rnn_companion.notebooks.render import render
+
 PACKAGE = "rnn_companion"
 TOOLS = ("cli", "equations", "homework", "notebooks")  # no chapter imports them
-
-_FROM_SOURCE = """\
-# Installs the book's package where it is missing; an installed torch stays as it is.
-import importlib.util
-
-if {missing}:
-    %pip install --quiet "{source}"
-"""
-
-_FROM_WITHIN = '''\
-# Installs the book's package where it is missing; an installed torch stays as it is.
-# The package itself is the text below: a Python wheel, in base64.
-import base64
-import importlib.util
-import pathlib
-import tempfile
-
-if {missing}:
-    wheel = pathlib.Path(tempfile.mkdtemp(), "{name}")
-    wheel.write_bytes(base64.b64decode("""
-{text}
-"""))
-    %pip install --quiet {{wheel}}
-'''
-
-_FILES = '''
-# Writes the files that the chapter reads, where they are missing: a zip, in base64.
-import base64
-import io
-import pathlib
-import zipfile
-
-with zipfile.ZipFile(io.BytesIO(base64.b64decode("""
-{text}
-"""))) as archive:
-    for name in archive.namelist():
-        if not pathlib.Path(name).exists():
-            archive.extract(name)
-'''
 
 _WHEEL = """\
 Wheel-Version: 1.0
@@ -91,15 +54,19 @@ def install_cell(
     """
     tools = tools_in(code)
     modules = [PACKAGE, *(f"{PACKAGE}.{tool}" for tool in tools)]
-    missing = " or ".join(f'importlib.util.find_spec("{m}") is None' for m in modules)
-    if source:
-        cell = _FROM_SOURCE.format(missing=missing, source=source)
-    else:
-        name, content = wheel(whole=bool(tools))
-        cell = _FROM_WITHIN.format(missing=missing, name=name, text=_base64(content))
-    if files:
-        packed = zipped({name: path.read_bytes() for name, path in files.items()})
-        cell += _FILES.format(text=_base64(packed))
+    contents = {name: path.read_bytes() for name, path in (files or {}).items()}
+    name, content = ("", b"") if source else wheel(whole=bool(tools))
+    cell = render(
+        "notebooks",
+        "install.py.jinja",
+        missing=" or ".join(
+            f'importlib.util.find_spec("{m}") is None' for m in modules
+        ),
+        source=source,
+        name=name,
+        wheel=_base64(content),
+        files=_base64(zipped(contents)) if contents else "",
+    )
     folded = {"jupyter": {"source_hidden": True}, "cellView": "form"}
     return NotebookNode(
         nbformat.v4.new_code_cell(cell.rstrip(), id="install", metadata=folded)
