@@ -125,7 +125,7 @@ def _unpacked(found: Found, depth: int) -> Iterator[Found]:
 
 
 def _zipped(archive: Found, prefix: str, depth: int = 0) -> Iterator[Found]:
-    """Yield an archive's files. Nothing is ever written under a name from within."""
+    """Yield an archive's files. No name in it is ever used as a path."""
     try:
         with ZipFile(io.BytesIO(archive.content)) as zipped:
             for number, entry in enumerate(zipped.infolist()):
@@ -183,7 +183,7 @@ _FOLDERS = {"submitted", "submissions", "homework", "downloads"}
 
 
 def _bare(name: str, assignments: list[str]) -> str:
-    """Take the assignment's name, and the marks of copies, out of a file's."""
+    """Take the assignment's name, and what marks a copy, out of a file's name."""
     for assignment in assignments:
         name = re.sub(re.escape(assignment), "", name, flags=re.IGNORECASE)
     return _AGAIN.sub("", name).strip(" _-.()")

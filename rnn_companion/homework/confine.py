@@ -48,7 +48,7 @@ def own_namespaces() -> None:
 
 
 def own_files(megabytes: int) -> None:
-    """Have an empty folder for files of this process alone, and no view of others.
+    """Give this process an empty folder of its own, and hide the files of others.
 
     Parameters
     ----------
@@ -81,22 +81,12 @@ def limit(memory: int, files: int) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-class _Argument(ctypes.Structure):
-    """libseccomp's ``struct scmp_arg_cmp``: what an argument of a call must be."""
-
-    _fields_ = (
-        ("number", ctypes.c_uint),
-        ("comparison", ctypes.c_int),
-        ("mask", ctypes.c_uint64),
-        ("value", ctypes.c_uint64),
-    )
-
-
 def lock() -> None:
     """Give up all capabilities, new processes, new programs and the network.
 
-    Threads may start, processes may not. ``clone3`` hides its flags from a filter,
-    so it is said to be missing, and libraries take ``clone`` instead.
+    Threads may start, processes may not. A filter cannot read the flags of
+    ``clone3``, so that call is answered as unknown, and libraries use ``clone``.
+    Loading the filter also forbids new privileges.
 
     Raises
     ------
@@ -104,29 +94,23 @@ def lock() -> None:
         If the kernel refuses, libseccomp is missing, or the machine is unknown here.
     """
     if platform.machine() not in ("x86_64", "aarch64"):  # elsewhere clone may differ
-        raise OSError(
-            errno.ENOSYS, f"no sandbox on machines of kind {platform.machine()}"
-        )
+        raise OSError(errno.ENOSYS, f"no sandbox for a {platform.machine()}")
     _call("capset", struct.pack("Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
     seccomp = ctypes.CDLL("libseccomp.so.2")
     seccomp.seccomp_init.restype = ctypes.c_void_p
     rules = ctypes.c_void_p(seccomp.seccomp_init(_ALLOW))
 
-    def refuse(name: str, error: int, *arguments: _Argument) -> None:
+    def refuse(name: str, error: int, count: int = 0, condition: bytes = b"") -> None:
         call = seccomp.seccomp_syscall_resolve_name(name.encode())
-        given = (_Argument * len(arguments))(*arguments)
-        _checked(
-            name,
-            -seccomp.seccomp_rule_add_array(
-                rules, _REFUSE | error, call, len(arguments), given
-            ),
-        )
+        arguments = (rules, _REFUSE | error, call, count, condition)
+        _checked(name, -seccomp.seccomp_rule_add_array(*arguments))
 
     for name in _DENIED.split():
         refuse(name, errno.EPERM)
     refuse("clone3", errno.ENOSYS)
-    refuse("clone", errno.EPERM, _Argument(0, _MASKED_EQUAL, _CLONE_THREAD, 0))
-    _checked("seccomp_load", -seccomp.seccomp_load(rules))  # no new privileges, too
+    no_thread = struct.pack("IiQQ", 0, _MASKED_EQUAL, _CLONE_THREAD, 0)  # argument 0
+    refuse("clone", errno.EPERM, 1, no_thread)
+    _checked("seccomp_load", -seccomp.seccomp_load(rules))
 
 
 def _call(name: str, *arguments: int | bytes) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from nbformat.v4 import new_output
 from nbgrader.utils import determine_grade
 
 import rnn_companion
@@ -32,7 +33,7 @@ KERNEL = "a kernel was ended"
 CUT = "output cut"
 NO_SANDBOX = "graded without a sandbox"
 
-# What must fail and what must pass, whatever an answer has done to its kernel.
+# Tests that must fail and tests that must pass, unless an answer changed its kernel.
 MUST_FAIL = [
     "assert 1 == 2",
     "import torch; assert torch.allclose(torch.zeros(2), torch.ones(2))",
@@ -65,12 +66,12 @@ class Graded:
     flags: list[str] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
-        """Write it, whole or not at all."""
+        """Write it to a file."""
         write(path, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def load(cls, path: Path, key: str) -> Graded | None:
-        """Read it back, if it is there and was graded from what `key` sums up."""
+        """Read it back, if it is there and has the same key."""
         found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if found.get("key") != key:
             return None
@@ -174,17 +175,15 @@ def grade_one(
 
 
 def _hint(error: dict[str, str] | None, test: str) -> str:
-    """Say why a hidden test failed, in its author's words or not at all."""
+    """Say why a hidden test failed: the message it was given, or nothing of it."""
     if error is None:
         return ""
-    said = error.get("message")
-    if said in markup.hints(test):
-        return str(said)
-    return "A check that is not shown failed."
+    said = error["message"]
+    return said if said in markup.hints(test) else "A check that is not shown failed."
 
 
 def _tampered(run: Run) -> bool:
-    """Try what must fail and what must pass, in the kernel as it was left."""
+    """Run tests of known result in the kernel as the answers left it."""
     run.restart()
 
     def passes(code: str) -> bool:
@@ -209,15 +208,8 @@ def _give_points(
             result.answers[name] = judged.source
         if markup.mark(cell).get("grade"):
             if cell.cell_type == "code":
-                judged.outputs = _as_outputs(errors[name])
+                judged.outputs = [new_output("error")] if errors[name] else []
             result.points[name] = determine_grade(judged)[0]
-
-
-def _as_outputs(error: dict[str, str] | None) -> list[NotebookNode]:
-    if error is None:
-        return []
-    said = {"ename": error["name"], "evalue": "", "traceback": []}
-    return [nbformat.v4.new_output("error", **said)]
 
 
 def grade(
@@ -314,7 +306,7 @@ def _key(
     overlay: Mapping[str, str],
     sandboxed: bool,
 ) -> str:
-    """Sum up all that a grade depends on."""
+    """Hash all that a grade depends on."""
     version = rnn_companion.__version__
     settings = {"overlay": overlay, "sandboxed": sandboxed, "version": version}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())

@@ -172,7 +172,7 @@ def without_markers(source: str) -> str:
 
 
 def split_tests(source: str) -> tuple[str, str]:
-    """Part a test cell into what students see and what they do not.
+    """Split a test cell into what students see and what they do not.
 
     Returns
     -------
@@ -187,10 +187,10 @@ def split_tests(source: str) -> tuple[str, str]:
 
 
 def hints(source: str) -> set[str]:
-    """List what the asserts of a test say: a hint may be shown, though it is hidden.
+    """List the messages of a test's asserts, which are shown though the test is not.
 
-    Only texts that stand in the test itself count; what an answer has a part in
-    could carry the test's secrets out.
+    Only literal texts count: a message computed with an answer could hold the test's
+    own source.
     """
     return {
         node.msg.value
@@ -233,7 +233,6 @@ def expand(metadata: Mapping[str, Any], cell_type: str) -> dict[str, Any]:
         raise MarkupError(
             f"{name}: a free text has a solution and points, a code cell one of them"
         )
-    graded = {} if points is None else {"points": points}
     return {
         "schema_version": 3,
         "grade_id": name,
@@ -241,7 +240,7 @@ def expand(metadata: Mapping[str, Any], cell_type: str) -> dict[str, Any]:
         "solution": solution,
         "locked": not solution,
         "task": False,
-        **graded,
+        **({} if points is None else {"points": points}),
     }
 
 

@@ -13,12 +13,7 @@ from nbformat.v4 import new_markdown_cell
 from nbgrader.utils import compute_checksum
 
 from rnn_companion.homework import markup
-from rnn_companion.homework.files import (
-    Course,
-    CourseError,
-    write,
-    write_notebook,
-)
+from rnn_companion.homework.files import Course, CourseError, write, write_notebook
 from rnn_companion.notebooks.flatten import flatten
 from rnn_companion.notebooks.names import Book, title
 from rnn_companion.notebooks.render import render
@@ -66,13 +61,15 @@ def release(
 
     Raises
     ------
+    BookError
+        If there is no such chapter.
     CourseError
-        If there is no such chapter, or answers to another version are in.
+        If answers to another version are in.
     MarkupError
         If an exercise is not marked as it must be.
     """
     home = Book(book)
-    path = home.chapter(chapter)
+    path, settings = home.chapter(chapter), home.read("_config.yml")["sphinx"]
     text = path.read_text(encoding="utf-8")
     found, names = markup.in_chapter(text), home.names()
     asked = _with_points(markup.section(text), found)
@@ -81,12 +78,10 @@ def release(
     about = {"assignment": chapter, "title": title(text)}
     for notebook in (source, student):
         _complete(notebook, about, path.parent)
-    notes = render(
-        "homework", "instructions.md", found=found, title=title(text), due=due
-    )
+    notes = render("homework", "instructions.md", found=found, due=due, **about)
     head = [
         new_markdown_cell(notes, id="instructions"),
-        install_cell(home.config()["sphinx"]["config"].get("notebook_install_source")),
+        install_cell(settings["config"].get("notebook_install_source")),
     ]
     student.cells = [*head, *(c for c in student.cells if c.source != markup.HEADING)]
     _refuse_to_change(course, chapter, source, force)

@@ -1,4 +1,4 @@
-"""Tell students and teacher how it went.
+"""Tables and pages for the students and the teacher.
 
 Pages hold text only: whatever a submission contains is escaped, and a policy in
 each page forbids scripts, pictures and connections.
@@ -296,7 +296,7 @@ def _runs(text: str) -> set[tuple[str, ...]]:
 
 
 def _words(text: str) -> list[str]:
-    """Part a text into words and signs, as Python does where it can."""
+    """Split a text into words and signs: by Python's rules if it is Python."""
     try:
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
         return [token.string for token in tokens if token.string.strip()]

@@ -89,7 +89,7 @@ class Run:
         return self.outcome(Step("hidden", name, source))
 
     def restart(self) -> None:
-        """Bring a fresh kernel to the end of all steps, if there is none."""
+        """Start a kernel and run all steps in it, if there is none."""
         if self.session is None:
             self._repeat(self.steps)
 
@@ -111,12 +111,12 @@ class Run:
             self.close()
 
     def _repeat(self, steps: list[Step]) -> None:
-        """Bring a fresh kernel to where the last one was."""
+        """Run steps again in a fresh kernel, without those that ended one."""
         for step in steps:
             if step in self.deadly:
                 continue
             self.outcome(step)
-            if self.session is None:  # deadly only now; each round there is one less
+            if self.session is None:  # ended by this step; the next round skips it
                 self._repeat(steps)
                 return
             if step.kind == "test":

@@ -31,9 +31,7 @@ SETTINGS = {
     "LANG": "C.UTF-8",
     "MPLBACKEND": "agg",
     "MPLCONFIGDIR": "/tmp/.matplotlib",
-    "MKL_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
+    **{f"{name}_NUM_THREADS": "1" for name in ("MKL", "OMP", "OPENBLAS")},
     "PATH": "/usr/bin:/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
@@ -154,9 +152,7 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         """Start the kernel and wait until it is warm."""
         command = self._command()
-        self._folder = Path(
-            tempfile.mkdtemp(prefix="rnn-companion-")
-        )  # readable by this user alone
+        self._folder = Path(tempfile.mkdtemp(prefix="rnn-companion-"))  # mode 0700
         self.address = self._folder / "kernel"
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(os.fspath(self.address))

@@ -72,10 +72,7 @@ class Kernel:
         self.names: dict[str, Any] = self.shell.user_ns
         self.kept: dict[str, dict[str, Any]] = {}
         self.given: dict[str, Any] = {}
-        self.compile, self.exec = (
-            compile,
-            exec,
-        )  # as they are before answers change builtins
+        self.compile, self.exec = compile, exec  # before answers change builtins
 
     def answer(self, message: dict[str, str]) -> dict[str, Any]:
         """Do what a message says, and tell how it went."""

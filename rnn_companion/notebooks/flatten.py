@@ -3,7 +3,7 @@ r"""A chapter as a notebook of plain Markdown.
 MyST's roles and directives show raw in Jupyter and in Colab. Here they become what
 every notebook renders: a labelled equation keeps its number as a ``\tag``, a
 reference or a citation becomes the words that the page shows, an admonition becomes
-a block quote, comments vanish. What has no such form is refused by name.
+a block quote, comments are left out. What has no such form is an error.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class _Page:
         return self._inline("\n".join(lines)) if lines else None
 
     def _block(self, token: Token, text: str, quoted: bool) -> str | None:
-        """Flatten what is not prose; labels and comments vanish."""
+        """Flatten what is not prose; labels and comments are left out."""
         indent = text[: len(text) - len(text.lstrip())]
         if token.type in DISPLAYS:
             return self._equation(_trimmed(token.content), token.info, indent, quoted)
@@ -250,14 +250,14 @@ def _closed(display: str) -> str:
 
 
 def _trimmed(display: str) -> list[str]:
-    """Part a display into its lines, without an empty first or last one."""
+    """Split a display into its lines, without an empty first or last one."""
     first, *lines = display.split("\n")
     lines = [first, *lines] if first.strip() else lines
     return lines if not lines or lines[-1].strip() else lines[:-1]
 
 
 def _options(body: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Part a directive's options from its content."""
+    """Split a directive's options from its content."""
     options: dict[str, str] = {}
     at = 0
     while at < len(body) and (found := _OPTION.match(body[at])):

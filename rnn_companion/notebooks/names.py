@@ -65,16 +65,6 @@ class Book:
             )
         return found[name]
 
-    def config(self) -> dict[str, Any]:
-        """Read the book's settings.
-
-        Raises
-        ------
-        BookError
-            If there is no book.
-        """
-        return self._yaml("_config.yml")
-
     def names(self) -> Names:
         """Count equations as the pages do, by chapter and in order.
 
@@ -90,17 +80,24 @@ class Book:
             labels = _EQUATION.findall(text)
             equations |= {label: f"{number}.{k}" for k, label in enumerate(labels, 1)}
             titles[path.stem] = title(text)
-        files = self.config().get("bibtex_bibfiles", [])
+        files = self.read("_config.yml").get("bibtex_bibfiles", [])
         return Names(equations, titles, citations(self.root, files))
 
     def _chapters(self) -> list[Path]:
         """List the numbered chapters."""
-        parts = self._yaml("_toc.yml").get("parts", [])
+        parts = self.read("_toc.yml").get("parts", [])
         numbered = (part for part in parts if part.get("numbered"))
         pages = (entry["file"] for part in numbered for entry in part["chapters"])
         return [self.root / f"{page}.md" for page in pages]
 
-    def _yaml(self, name: str) -> dict[str, Any]:
+    def read(self, name: str) -> dict[str, Any]:
+        """Read ``_config.yml`` or ``_toc.yml``.
+
+        Raises
+        ------
+        BookError
+            If it is missing.
+        """
         path = self.root / name
         if not path.exists():
             raise BookError(f"no book here: {path} is missing; say --book FOLDER")
