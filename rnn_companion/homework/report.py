@@ -139,6 +139,7 @@ def _tables(
 ) -> dict[str, tuple[list[str], list[list[str]]]]:
     """Make the tables, by the names of their files: columns and rows."""
     canvas = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", assignment]
+    totals = [(one.student, one.identifier, f"{total(one):g}") for one in graded]
     return {
         "scores.csv": (
             ["student", "exercise", "points", "max", "flags"],
@@ -148,20 +149,10 @@ def _tables(
             ["student", "answer", "max", "points", "comment", "text"],
             [row for one in graded for row in _to_read(asked, one, read)],
         ),
-        "canvas.csv": (
-            canvas,
-            [[g.student, g.identifier, "", "", "", f"{total(g):g}"] for g in graded],
-        ),
+        "canvas.csv": (canvas, [[s, i, "", "", "", t] for s, i, t in totals]),
         "moodle.csv": (
             ["Identifier", "Full name", "Grade"],
-            [
-                [
-                    g.identifier and f"Participant {g.identifier}",
-                    g.student,
-                    f"{total(g):g}",
-                ]
-                for g in graded
-            ],
+            [[i and f"Participant {i}", s, t] for s, i, t in totals],
         ),
     }
 

@@ -37,7 +37,7 @@ _OPTION = re.compile(r"^\s*:([\w-]+):\s*(.*)$")
 _TITLED = re.compile(r"^(.*?)\s*<([^<>]+)>$", re.DOTALL)
 _INLINE = re.compile(
     r"(?P<role>\{[\w:.-]+\})?(?P<ticks>`+)(?P<code>.+?)(?P=ticks)"
-    r"|(?P<display>(?m:^)[ \t]*\$\$.*?(?:\$\$|\Z))"  # within a paragraph
+    r"|(?P<display>(?m:^)[ \t]*\$\$.*?\$\$)|(?P<open>(?m:^)[ \t]*\$\$)"
     r"|(?P<comment><!--.*?-->[ \t]*\n?)"
     r"|(?<!!)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)"
     r"|<(?:project:)?#(?P<auto>[\w:.-]+)>",
@@ -130,9 +130,7 @@ class _Page:
             return None
         if not (found := _DIRECTIVE.match(token.info)):
             return text
-        options, body = _options(token.content.split("\n"))
-        flat = self._directive(found[1], found[2], options, body)
-        return flat and _indented(flat, indent)
+        return _indented(self._directive(found[1], found[2], token.content), indent)
 
     def _equation(self, lines: list[str], label: str, indent: str, quoted: bool) -> str:
         tag = [rf"{indent}\tag{{{self._number(label)}}}"] if label else []
@@ -140,10 +138,8 @@ class _Page:
             return " ".join(["$$", *(s.strip() for s in [*lines, *tag]), "$$"])
         return "\n".join([f"{indent}$$", *lines, *tag, f"{indent}$$"])
 
-    def _directive(
-        self, name: str, argument: str, options: dict[str, str], body: list[str]
-    ) -> str | None:
-        text = "\n".join(body).strip("\n")
+    def _directive(self, name: str, argument: str, content: str) -> str:
+        options, text = _options(content.split("\n"))
         if name in QUOTED:
             return self._quote(name, argument, text)
         if name == "math":
@@ -173,10 +169,10 @@ class _Page:
     def _span(self, found: re.Match[str]) -> str:
         if found["role"]:
             return self._role(found["role"].strip("{}"), found["code"])
-        if found["ticks"]:
+        if found["ticks"] or found["display"]:
             return found[0]
-        if found["display"]:
-            return _closed(found[0])
+        if found["open"]:
+            raise FlattenError(f"a display {found[0]!r} is never closed")
         if found["comment"]:
             return ""
         if found["auto"]:
@@ -243,27 +239,19 @@ def _is_prose(token: Token, text: str) -> bool:
     return bool(rest.strip())
 
 
-def _closed(display: str) -> str:
-    if not display.lstrip()[2:].endswith("$$"):
-        raise FlattenError(f"the display {display[:40]!r} is never closed")
-    return display
-
-
 def _trimmed(display: str) -> list[str]:
     """Split a display into its lines, without an empty first or last one."""
-    first, *lines = display.split("\n")
-    lines = [first, *lines] if first.strip() else lines
-    return lines if not lines or lines[-1].strip() else lines[:-1]
+    return re.sub(r"\A[ \t]*\n|\n[ \t]*\Z", "", display).split("\n")
 
 
-def _options(body: list[str]) -> tuple[dict[str, str], list[str]]:
+def _options(body: list[str]) -> tuple[dict[str, str], str]:
     """Split a directive's options from its content."""
     options: dict[str, str] = {}
     at = 0
     while at < len(body) and (found := _OPTION.match(body[at])):
         options[found[1]] = found[2].strip()
         at += 1
-    return options, body[at:]
+    return options, "\n".join(body[at:]).strip("\n")
 
 
 def _indented(text: str, indent: str) -> str:
