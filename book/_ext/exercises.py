@@ -1,4 +1,4 @@
-"""Exercises on a page: a box, what is to be written, and no answer in the open.
+"""Exercises on a page: a box around the task, with the answers hidden or folded.
 
 Solutions and hidden tests run with the chapter, so a wrong one fails the build;
 then the page is rewritten. `exercise_solutions` says what becomes of the solutions:
@@ -29,19 +29,19 @@ class Folded(nodes.comment):  # type: ignore[misc]  # docutils has no types
 
 
 def open_fold(translator: HTML5Translator, node: Folded) -> None:
-    """Write what is to be clicked."""
+    """Write the line that opens a solution when it is clicked."""
     translator.body.append(
         f'<details class="solution"><summary>{node["title"]}</summary>'
     )
 
 
 def close_fold(translator: HTML5Translator, node: Folded) -> None:
-    """Close it."""
+    """Write the end of a solution."""
     translator.body.append("</details>")
 
 
 def skip(translator: nodes.NodeVisitor, node: Folded) -> None:
-    """Leave solutions out of what cannot fold."""
+    """Leave solutions out of formats that cannot fold."""
     raise nodes.SkipNode
 
 
@@ -58,7 +58,7 @@ class ModelAnswer(SphinxDirective):
 
 
 def mark_answers(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Make a directive of each model answer, for cells of text leave no trace."""
+    """Make a directive of each model answer: Sphinx does not see cells of text."""
 
     def directive(answer: str) -> str:
         return f"`````{{model-answer}}\n{answer}\n`````"
