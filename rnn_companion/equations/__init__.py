@@ -22,19 +22,30 @@ What the page says:
 
 What the symbols are is said by a world, which `worlds` tells how to write. The
 modules in order: `chapter` finds displays, `latex` parses them, `statement` sorts
-claims from conditions, `tape` holds the values and differentiates, `algebra` and
-`meaning` evaluate, `checker` compares and reports, `mutants` tries to fool it.
+claims from conditions, `tape` holds the values and differentiates, `algebra`,
+`conditions`, `symbols`, `derivatives` and `meaning` evaluate, `claims` compares,
+`checker` reports, `mutants` tries to deceive it.
 """
+
+try:
+    import lark  # noqa: F401
+    import markdown_it  # noqa: F401
+    import mdit_py_plugins  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"checking equations needs {error.name}: pip install 'rnn-companion[equations]'"
+    ) from error
 
 from .checker import Chapter, Report, check_files, check_text, problems
 from .latex import EquationError
-from .tape import Tape
+from .tape import Rule, Tape
 from .worlds import World, load_file, world
 
 __all__ = [
     "Chapter",
     "EquationError",
     "Report",
+    "Rule",
     "Tape",
     "World",
     "check_files",

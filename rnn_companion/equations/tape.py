@@ -227,7 +227,7 @@ class Tape:
 def jacobian(of: Tensor, by: Tensor) -> Tensor:
     """Differentiate every number of `of` by every number of `by`."""
     if not of.requires_grad:
-        return of.new_zeros(*of.shape, *by.shape)
+        return of.new_zeros((*of.shape, *by.shape))
     numbers = of.reshape(-1)
     rows = [
         torch.autograd.grad(
@@ -253,7 +253,7 @@ def shown(key: Key) -> str:
     return name + below + (f"^{{({layer[0]})}}" if layer else "")
 
 
-def unfold(tape: Tape, build: Callable[[Tape], None]) -> Tape:
+def with_outcomes(tape: Tape, build: Callable[[Tape], None]) -> Tape:
     """Add to a tape with random symbols the tapes of all its outcomes."""
     ways = [range(len(p)) for p in tape.probabilities]
     for chosen in product(*ways) if ways else ():

@@ -5,17 +5,10 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 from torch.nn import functional as F
 
-from ..tape import Tape
-from . import world
+from rnn_companion.equations import Tape, world
 
 SIZES = [{"V": 5}, {"V": 3}, {"V": 6}]
 RANGES = {"k": (1, "V"), "j": (1, "V")}
-SURVIVORS = {
-    "eq-perplexity": {
-        r"\mathrm{PPL} = \exp(L) = \left( \prod_{t=1}^{T} \frac{1}{p_t} "
-        r"\right)^{\frac{1}{T}}": "1/T is the same as a fraction",
-    },
-}
 
 
 def likelihood(tape: Tape, o: Tensor, tau: Tensor) -> None:

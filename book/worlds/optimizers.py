@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..tape import Tape
-from . import world
+from rnn_companion.equations import Tape, world
 
 SIZES = [{"N": 6, "p": 4}, {"N": 4, "p": 3}]
 RANGES = {"k": (1, "N")}
@@ -119,12 +118,3 @@ def bowl(tape: Tape) -> None:
         for weight, optimizer in ((plain, slow), (jumping, jumper)):
             weight.grad = weight.detach().clone()
             optimizer.step()
-
-
-NEIGHBOURS = "in the cycle every point is as far from the minimum as the next"
-SURVIVORS = {
-    "eq-cycle": {
-        r"x_k = -x_{k-1}, \quad \lvert x_{k - 1} \rvert ="
-        r" \frac{\eta}{2} - \varepsilon, \quad k = 1, \dots, N": NEIGHBOURS,
-    },
-}

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..tape import Tape
-from . import world
+from rnn_companion.equations import Tape, world
 
 LSTM_ROWS, GRU_ROWS = "ifgo", "rzn"
 SIZES = [{"d": 3, "h": 4, "T": 5}, {"d": 5, "h": 2, "T": 3}]
@@ -196,23 +195,3 @@ def loss(tape: Tape, states: list[Tensor]) -> None:
         return torch.stack(errors).mean()
 
     tape.step("L", rule, states)
-
-
-DIAGONAL = "a diagonal matrix is its own transpose"
-SURVIVORS = {
-    "eq-lstm-path": {
-        r"{\frac{\partial c_t}{\partial c_{t-1}}}^\top = \operatorname{diag}(f_t),"
-        r" \quad t = 1, \dots, T": DIAGONAL,
-    },
-    "eq-lstm-both": {
-        r"\frac{\mathrm{d} c_t}{\mathrm{d} c_{t-1}} = \operatorname{diag}(f_t) +"
-        r" \frac{\partial c_t}{\partial h_{t-1}}"
-        r" {\frac{\partial h_{t-1}}{\partial c_{t-1}}}^\top,"
-        r" \quad t = 2, \dots, T": DIAGONAL,
-    },
-    "eq-lstm-shown": {
-        r"{\frac{\partial h_t}{\partial c_t}}^\top ="
-        r" \operatorname{diag}(o_t \odot (1 - \tanh(c_t) \odot \tanh(c_t))),"
-        r" \quad t = 1, \dots, T": DIAGONAL,
-    },
-}

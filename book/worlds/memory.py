@@ -3,25 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from ..tape import Tape
-from . import world
+from rnn_companion.equations import Tape, world
 
 SIZES = [{"T": 5}, {"T": 7}, {"T": 4}]
-
-NORM = "a vector and its transpose have the same norm"
-SURVIVORS = {
-    "eq-orthogonal": {
-        r"{W_{hh}} {W_{hh}^\top} = I": "a square one is orthogonal from both sides",
-        r"W_{hh}^\top W_{hh} = {I}^\top": "the identity is symmetric",
-    },
-    "eq-orthogonal-bound": {
-        r"\left\lVert {\frac{\partial h_t}{\partial h_{t-1}}}^\top v \right\rVert_2 "
-        r"\le \lVert v \rVert_2, \quad t = 1, \dots, T": "a matrix and its transpose "
-        "have the same largest singular value",
-        r"\left\lVert \frac{\partial h_t}{\partial h_{t-1}} v \right\rVert_2 "
-        r"\le \lVert {v}^\top \rVert_2, \quad t = 1, \dots, T": NORM,
-    },
-}
 
 
 @world("latch", sizes=SIZES, ranges={"t": (1, "T")}, tight=True)
