@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from rnn_companion.equations import Tape, world
 
+from .recurrence import column as affine
+
 SIZES = [
     {"d": 3, "h": 4, "q": 6, "T": 5},
     {"d": 4, "h": 3, "q": 2, "T": 6},
@@ -28,13 +30,8 @@ def rotation(tape: Tape, n: int) -> Tensor:
     return Q
 
 
-def affine(W: Tensor, x: Tensor, U: Tensor, h: Tensor, b: Tensor) -> Tensor:
-    """Compute the pre-activation of one sample."""
-    return W @ x + U @ h + b
-
-
 @torch.no_grad()
-def torchs(W_xh: Tensor, x: Tensor, W_hh: Tensor, h: Tensor, b: Tensor) -> Tensor:
+def torch_step(W_xh: Tensor, x: Tensor, W_hh: Tensor, h: Tensor, b: Tensor) -> Tensor:
     """Take the step with torch's own cell."""
     cell = nn.RNNCell(x.numel(), h.numel(), dtype=torch.float64)
     weights = {"weight_ih": W_xh, "weight_hh": W_hh}
@@ -71,7 +68,7 @@ def gradients(tape: Tape) -> None:
     for t, x in enumerate(xs, 1):
         entering = (W_xh, tape.leaf("x", x, t), W_hh, state, b)
         state = tape.step("h", lambda *v: torch.tanh(affine(*v)), entering, t)
-        tape.confirm(state, torchs(*entering), "torch.nn.RNNCell")
+        tape.confirm(state, torch_step(*entering), "torch.nn.RNNCell")
         target = tape.normal(h, 1)
         tape.step(r"\ell", partial(F.mse_loss, target=target), (state,), t)
         slopes.append(slope(state))

@@ -23,7 +23,7 @@ def latch(tape: Tape) -> None:
     for t in range(1, T + 1):
         u_t = tape.leaf("u", pushed(tape, m, kappa, t), t)
         h = tape.step("h", lambda w, h, u_t: torch.tanh(w * h + u_t), (w, h, u_t), t)
-    tape.confirm(h, torchs(tape), "torch.nn.RNN")
+    tape.confirm(h, torch_last_state(tape), "torch.nn.RNN")
 
 
 def pushed(tape: Tape, m: Tensor, kappa: Tensor, t: int) -> Tensor:
@@ -42,7 +42,7 @@ def held(w: Tensor, kappa: Tensor) -> Tensor:
     return m
 
 
-def torchs(tape: Tape) -> Tensor:
+def torch_last_state(tape: Tape) -> Tensor:
     """Run torch's own network of one unit."""
     T = tape.sizes["T"]
     rnn = nn.RNN(1, 1, bias=False, dtype=torch.float64)

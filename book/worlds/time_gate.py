@@ -97,16 +97,17 @@ def phased(tape: Tape) -> None:
                 (x, *before),
                 t,
             )
-            mixed = tape.step(name, mixture, (k, new, before[at]), t)
-            tape.confirm(mixed, torch.lerp(before[at], new, k), "torch.lerp")
+            mixed = tape.step(name, lerp, (k, new, before[at]), t)
+            by_hand = before[at] - k * (before[at] - new)
+            tape.confirm(mixed, by_hand, "torch.lerp")
         state, c = tape.values["h", (t,), ()], tape.values["c", (t,), ()]
         states.append(state)
     loss(tape, states)
 
 
-def mixture(k: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    """Go from the old value towards the new one, as far as the gate is open."""
-    return old - k * (old - new)
+def lerp(k: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """Let torch go from the old value to the new one, as far as the gate is open."""
+    return torch.lerp(old, new, k)
 
 
 @world("shut", sizes=[{"h": 4, "T": 6}, {"h": 2, "T": 4}], ranges={"t": (1, "T")})

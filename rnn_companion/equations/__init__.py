@@ -28,15 +28,10 @@ claims from conditions, `tape` holds the values and differentiates, `algebra`,
 """
 
 try:
-    import lark  # noqa: F401
-    import markdown_it  # noqa: F401
-    import mdit_py_plugins  # noqa: F401
-except ImportError as error:
-    raise ImportError(
-        f"checking equations needs {error.name}: pip install 'rnn-companion[equations]'"
-    ) from error
-
-from .checker import Chapter, Report, check_files, check_text, problems
+    from .checker import Chapter, Report, check_files, check_text, problems
+except ModuleNotFoundError as error:
+    said = f"checking equations needs {error.name}"
+    raise ImportError(f"{said}: pip install 'rnn-companion[equations]'") from error
 from .latex import EquationError
 from .tape import Rule, Tape
 from .worlds import World, load_file, world

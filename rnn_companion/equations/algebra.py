@@ -4,8 +4,6 @@ A column is ``(n, 1)``, a row ``(1, n)``, the derivative of a column by a matrix
 a 3-tensor. Nothing is broadcast but numbers: the 1 of ``1 - h_t^2``.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

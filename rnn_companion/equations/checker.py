@@ -1,7 +1,5 @@
 """Check the equations of chapters, and report of each how it was checked."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace

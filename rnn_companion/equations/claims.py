@@ -5,8 +5,6 @@ It must not hold when all symbols are scrambled, or it would be true by algebra
 alone; a bound must be attained somewhere, and not everywhere.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice

@@ -1,7 +1,5 @@
 """Whole numbers on a tape: indices, the ranges they run over, side conditions."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -42,7 +40,6 @@ class Definition:
     body: Node
     text: str
     label: str
-    line: int
     conditions: tuple[Node, ...] = ()
 
 

@@ -1,8 +1,5 @@
 r"""The two kinds of derivative: ``\partial`` is direct, ``\mathrm{d}`` is total."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
@@ -94,7 +91,7 @@ class Derivatives(Symbols):
         if self.tape.scrambled or found is None:
             return
         key, parts = found
-        agrees = self.tape.has_argument(key, by)
+        agrees = self.tape.form_of(key, by) is not None
         if agrees:
             direct, shape = self.tape.direct(key, by), tuple(self.tape.get(key).shape)
             direct = direct[component(parts, shape)] if parts else direct
@@ -107,6 +104,5 @@ class Derivatives(Symbols):
         if not self.tape.scrambled:
             return raw
         named = self.name_of(bare(of))
-        at: Iterable[tuple[str, int]] = tuple(sorted(self.at.items()))
-        what = str(named) if named else (self.write(of), at)
+        what = str(named) if named else f"{self.write(of)} {sorted(self.at.items())}"
         return self.tape.noise((kind, what, by), tuple(raw.shape))

@@ -100,7 +100,7 @@ def spanning(kind: str, value: str, first: Token, last: Token) -> Token:
 
 
 def short_scripts(tokens: Iterable[Token]) -> list[Token]:
-    r"""Read ``h_{t}`` as ``h_t``, and ``x^23`` as LaTeX does: ``x^2 3``."""
+    r"""Read ``h_{t}`` as ``h_t``; in ``x^23``, which LaTeX reads as ``x^2 3``, ask."""
     rest, out = list(tokens), list[Token]()
     while rest:
         token = rest.pop(0)
@@ -110,9 +110,9 @@ def short_scripts(tokens: Iterable[Token]) -> list[Token]:
             inner, closing = rest.pop(0), rest.pop(0)
             token = spanning(inner.type, inner.value, token, closing)
         elif script and token.type == "NUMBER" and len(token) > 1:
-            at = start(token) + 1
-            rest.insert(0, Token("NUMBER", token[1:], at, end_pos=end(token)))
-            token = Token("NUMBER", token[0], at - 1, end_pos=at)
+            raise EquationError(
+                f"a script of more than one digit has braces: {{{token}}}", token
+            )
         out.append(token)
     return out
 
@@ -135,23 +135,19 @@ def with_names(tokens: list[Token], names: Iterable[str]) -> Iterator[Token]:
         at += length
 
 
-OPENING = {"_LPAREN": 1, "_LBRACKET": 1, "_RPAREN": -1, "_RBRACKET": -1}
 GRIDS = {"_MATRIX": 1, "_CASES": 1, "_ENDMATRIX": -1, "_ENDCASES": -1}
 BARS = {"|": "_RABS", r"\|": "_RNORM"}
 
 
 def in_context(tokens: list[Token], functions: Collection[str]) -> Iterator[Token]:
-    """Decide what the tokens around a token say: calls, bars, semicolons, alignment."""
-    opened, grids, brackets = set[str](), 0, 0
+    """Decide what the tokens around a token say: calls, closing bars, alignment."""
+    opened, grids = set[str](), 0
     for token, following in zip_longest(tokens, tokens[1:]):
         kind = token.type
         grids += GRIDS.get(kind, 0)
-        brackets += OPENING.get(kind, 0)
         if token in BARS:
             kind = BARS[token] if token in opened else kind
             opened ^= {str(token)}
-        elif kind == "_SEMICOLON" and not brackets:
-            kind = "_SEP"
         elif kind == "NAME" and token in functions and following is not None:
             kind = "FUNC" if following.type in {"_LPAREN", "PRIME"} else kind
         if kind != "_AMP" or grids:

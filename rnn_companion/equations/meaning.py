@@ -5,8 +5,6 @@ is a power. Indices and ranges are in `conditions`, names in `symbols`, ``\parti
 and ``\mathrm{d}`` in `derivatives`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn
@@ -169,12 +167,6 @@ class Meaning(Derivatives):
 
     def _on_matrix(self, *rows: Node) -> Value:
         return algebra.stack([[*map(self.value, row.children)] for row in rows])
-
-    def _on_beside(self, *cells: Node) -> Value:
-        return algebra.stack([[*map(self.value, cells)]])
-
-    def _on_above(self, *cells: Node) -> Value:
-        return algebra.stack([[self.value(cell)] for cell in cells])
 
     def _on_cases(self, *rows: Node) -> Value:
         lines = [row.children for row in rows]

@@ -6,11 +6,10 @@ which one is a scalar, the range of what holds beyond it. A mutant that passes a
 the same is a survivor; ``survivors.toml`` beside the worlds records why it is true.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -74,16 +73,6 @@ class Mutant:
         return " ".join(self.latex.split())
 
 
-@dataclass(frozen=True)
-class Edit:
-    """One replacement in a display."""
-
-    kind: str
-    begin: int
-    end: int
-    text: str
-
-
 @dataclass
 class Mutator:
     """Makes the mutants of one equation.
@@ -106,18 +95,14 @@ class Mutator:
     def mutants(self) -> Iterator[Mutant]:
         """Make all mutants, each once."""
         seen = {" ".join(self.latex.split())}
-        for e in self.edits():
-            changed = self.latex[: e.begin] + e.text + self.latex[e.end :]
-            mutant = Mutant(e.kind, changed)
+        for mutant in self.changes():
             if mutant.text not in seen:
                 seen.add(mutant.text)
                 yield mutant
 
-    def edits(self) -> Iterator[Edit]:
+    def changes(self) -> Iterator[Mutant]:
         """Change the statements of the display, one after the other."""
-        for item in (
-            item for row in self.equation.tree.children for item in row.children
-        ):
+        for item in chain(*(row.children for row in self.equation.tree.children)):
             inner = item.children[0] if item.data == "given" else item
             if is_condition(inner, self.equation.world):
                 if "part" not in self.equation.display.options:
@@ -129,7 +114,7 @@ class Mutator:
                     yield self.edit("condition", item, "")
                 yield from self.of_statement(inner)
 
-    def of_statement(self, statement: Node) -> Iterator[Edit]:
+    def of_statement(self, statement: Node) -> Iterator[Mutant]:
         """Change the relations and sides of a claim, or the body of a definition."""
         *others, last = statement.children
         if last.data != "number":
@@ -141,7 +126,7 @@ class Mutator:
                 yield self.edit("relation", side, FLIPPED[relation])
                 yield self.edit("relation", side, "=")
 
-    def of_tree(self, node: Node) -> Iterator[Edit]:
+    def of_tree(self, node: Node) -> Iterator[Mutant]:
         """Change one thing anywhere in an expression."""
         for kind, part, text in RULES.get(node.data, ()):
             replaced = node.children[part - 1] if part else node
@@ -158,13 +143,17 @@ class Mutator:
             if isinstance(child, Tree):
                 yield from self.of_tree(child)
 
-    def edit(self, kind: str, node: Node | Token, text: str) -> Edit:
+    def edit(self, kind: str, node: Node | Token, text: str) -> Mutant:
         """Replace a node."""
-        return Edit(kind, start(node), end(node), text)
+        return self.replaced(kind, start(node), end(node), text)
+
+    def replaced(self, kind: str, begin: int, stop: int, text: str) -> Mutant:
+        """Replace a piece of the display."""
+        return Mutant(kind, self.latex[:begin] + text + self.latex[stop:])
 
     def shifts(
         self, kind: str, node: Node | Token, pattern: str = "%s", brackets: str = ""
-    ) -> Iterator[Edit]:
+    ) -> Iterator[Mutant]:
         """Replace a number by the next and the previous one."""
         text = self.write(node).strip(brackets)
         for shift in ("+ 1", "- 1"):
@@ -183,15 +172,15 @@ class Mutator:
         """Look up the shape a node had."""
         return self.shapes.get((start(node), end(node)), ())
 
-    def of_times(self, node: Node) -> Iterator[Edit]:
+    def of_times(self, node: Node) -> Iterator[Mutant]:
         """Exchange two factors."""
         left, right = node.children
         last = left.children[-1] if left.data == "times" else left
         if self.shape(last) and self.shape(right):
             swapped = f"{{{self.write(right)}}} {{{self.write(last)}}}"
-            yield Edit("order", start(last), end(right), swapped)
+            yield self.replaced("order", start(last), end(right), swapped)
 
-    def of_superscript(self, node: Node) -> Iterator[Edit]:
+    def of_superscript(self, node: Node) -> Iterator[Mutant]:
         """Drop or change an exponent, drop a transpose."""
         base, exponent = node.children
         if exponent.data == "transposed":
@@ -201,12 +190,12 @@ class Mutator:
             larger = f"{{{self.write(exponent).strip('{}')} + 1}}"
             yield self.edit("exponent", exponent, larger)
 
-    def transposed(self, node: Node) -> Iterator[Edit]:
+    def transposed(self, node: Node) -> Iterator[Mutant]:
         """Transpose what is no scalar."""
         if len(self.shape(node)) == 2:
             yield self.edit("transpose", node, rf"{{{self.write(node)}}}^\top")
 
-    def of_name(self, node: Node) -> Iterator[Edit]:
+    def of_name(self, node: Node) -> Iterator[Mutant]:
         """Transpose a symbol, exchange it, shift its indices."""
         yield from self.transposed(node)
         base = node
@@ -218,7 +207,7 @@ class Mutator:
             after = " " if other.startswith("\\") and other[-1].isalpha() else ""
             yield self.edit("symbol", base, f"{before}{other}{after}")
 
-    def of_script(self, script: Node) -> Iterator[Edit]:
+    def of_script(self, script: Node) -> Iterator[Mutant]:
         """Shift an index, or exchange two that are written as one word."""
         indices = script.children if script.data == "indices" else [script]
         if script.data not in {"indices", "one", "group"}:
@@ -249,7 +238,7 @@ class Mutator:
         values = (v for (n, _, _), v in self.tape.values.items() if n == name)
         return sum(n > 1 for n in next(values, torch.tensor(0)).shape)
 
-    def of_number(self, node: Node) -> Iterator[Edit]:
+    def of_number(self, node: Node) -> Iterator[Mutant]:
         """Change a number."""
         value = float(self.write(node))
         for other in (value + 1, value - 1):
@@ -257,7 +246,7 @@ class Mutator:
                 text = f"{other:g}" if other >= 0 else f"({other:g})"
                 yield self.edit("number", node, text)
 
-    def of_bigop(self, node: Node) -> Iterator[Edit]:
+    def of_bigop(self, node: Node) -> Iterator[Mutant]:
         """Shift the bounds of a sum or product."""
         _, limits, upper, _ = node.children
         if upper is not None:
@@ -267,7 +256,7 @@ class Mutator:
             for statement in limits.children:
                 yield from self.of_condition(statement)
 
-    def of_call(self, node: Node) -> Iterator[Edit]:
+    def of_call(self, node: Node) -> Iterator[Mutant]:
         """Drop a function or its prime, change its power."""
         _, modifiers, arguments = node.children
         if len(arguments.children) == 1 or arguments.data != "arguments":
@@ -277,7 +266,7 @@ class Mutator:
             text = other if modifier.data == "number" else ""
             yield self.edit("exponent", modifier, text)
 
-    def of_derivative(self, node: Node) -> Iterator[Edit]:
+    def of_derivative(self, node: Node) -> Iterator[Mutant]:
         """Exchange direct and total derivative, transpose it."""
         kinds = [c for c in node.children if isinstance(c, Token)]
         other = r"\mathrm{d} " if kinds[0] == r"\partial" else r"\partial "
@@ -289,7 +278,7 @@ class Mutator:
 
     of_operator = of_derivative
 
-    def of_condition(self, node: Node) -> Iterator[Edit]:
+    def of_condition(self, node: Node) -> Iterator[Mutant]:
         """Make a range narrower and wider."""
         if node.data == "chain" and {*relations(node)} <= {"=", r"\ne", r"\neq"}:
             return

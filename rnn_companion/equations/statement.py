@@ -6,8 +6,6 @@ conditions alone is one for the whole display. ``\text{if}`` before a statement
 about values makes it a hypothesis.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,8 +76,7 @@ class Equation:
             what = ", ".join(sorted(unknown)) or name
             raise EquationError(f"{what} is not given by the left side", body)
         mine = self.concerning(conditions, parameters)
-        place = display.latex, display.label, display.line
-        return Definition(name, parameters, body, *place, mine)
+        return Definition(name, parameters, body, display.latex, display.label, mine)
 
     @property
     def names(self) -> set[str]:
@@ -140,7 +137,7 @@ def understand(display: Display, known: Mapping[str, Definition]) -> Equation:
     return equation
 
 
-def used_in(equation: Equation, rows: Iterable[Row]) -> set[str]:
+def used_in(equation: Equation, rows: Iterable["Row"]) -> set[str]:
     """Collect the free indices of all claims and definitions of a display."""
     nodes = [node for row in rows for node in (*row.claims, *row.given)]
     parts = [part for node in nodes for part in node.children if isinstance(part, Tree)]

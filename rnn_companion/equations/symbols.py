@@ -1,7 +1,5 @@
 """Symbols of a world on a tape: their subscripts, components and definitions."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

@@ -1,7 +1,5 @@
 """What the other modules ask of the tree of a display."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from lark import Token

@@ -29,8 +29,6 @@ The worlds of ``book/x.md`` are found beside it, in the Python files of
 with its reason.
 """
 
-from __future__ import annotations
-
 import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence

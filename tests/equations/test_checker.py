@@ -45,7 +45,8 @@ TRUE = {
     "a falling range": r"h_t = \tanh(a_t), \quad t = T, \dots, 1",
     "membership": r"h_t = \tanh(a_t) \quad \text{for } t \in \{1, \dots, T\}",
     "a shifted range": r"h_{t+1} = \tanh(a_{t+1}), \quad 0 \le t < T",
-    "concatenation": r"a_t = [W_{xh}, W_{hh}] [x_t; h_{t-1}] + b_h",
+    "blocks": r"a_t = \begin{bmatrix} W_{xh} & W_{hh} \end{bmatrix}"
+    r" \begin{bmatrix} x_t \\ h_{t-1} \end{bmatrix} + b_h",
     "an unrolled function": r"h_3 = f(x_3, f(x_2, f(x_1, h_0)))",
     "components": r"\ell_t = \frac{1}{q} \sum_{i=1}^{q} (o_{t,i} - y_{t,i})^2",
     "a norm": r"\ell_t = \frac{1}{q} \lVert o_t - y_t \rVert_2^2",
@@ -82,6 +83,7 @@ FALSE = {
     r"h_t = \tanh(a_t^T)": r"a transpose is ^\top",
     r"h_t = \tanh(a_t^{(2)})": "in brackets",
     r"h_t = \tanh(a_t) 1": "a number stands before",
+    r"h_t = \tanh(a_t)^12": "has braces: {12}",
     r"h_t = \tanh(a_t \right": r"does not know `\right`",
     r"\frac{\partial h_t}{\mathrm{d} w} = 0": "mixes",
     r"\frac{\partial h_t}{\partial h_{t-2}} = 0, \quad t = 2, \dots, T": "no direct argument",
