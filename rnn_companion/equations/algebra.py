@@ -165,7 +165,7 @@ def differential(raw: Tensor, of: Shape, by: Shape) -> Value:
 
 
 def distance(a: Value, b: Value) -> float:
-    """Compare two values: the largest difference, relative to the larger side."""
+    """Compare two values: max |a - b| / max(|a|, |b|, 0.001), over all entries."""
     scale = max(a.tensor.abs().max().item(), b.tensor.abs().max().item(), 1e-3)
     gap = (a.tensor - b.tensor).abs().max().item()
     return gap / scale if gap == gap else float("inf")

@@ -1,4 +1,8 @@
-r"""The two kinds of derivative: ``\partial`` is direct, ``\mathrm{d}`` is total."""
+r"""The two kinds of derivative: ``\partial`` is direct, ``\mathrm{d}`` is total.
+
+The total derivative of y by x runs along every path from x to y, the direct one
+differentiates the one function that makes y, by its own argument x.
+"""
 
 from dataclasses import replace
 

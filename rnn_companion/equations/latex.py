@@ -100,7 +100,7 @@ def spanning(kind: str, value: str, first: Token, last: Token) -> Token:
 
 
 def short_scripts(tokens: Iterable[Token]) -> list[Token]:
-    r"""Read ``h_{t}`` as ``h_t``; in ``x^23``, which LaTeX reads as ``x^2 3``, ask."""
+    r"""Read ``h_{t}`` as ``h_t``; refuse ``x^23``, which LaTeX reads as ``x^2 3``."""
     rest, out = list(tokens), list[Token]()
     while rest:
         token = rest.pop(0)

@@ -91,7 +91,20 @@ class Tape:
     def put(
         self, name: str, value: Number, *at: int, layer: Layer = None, source: str = ""
     ) -> Tensor:
-        """Name a value as it is; `source` says where it comes from."""
+        """Name a value as it is, with whatever made it in autograd's graph.
+
+        Parameters
+        ----------
+        name, value, at, layer
+            As in `leaf`.
+        source
+            Where the value comes from, as reports name it: ``torch.nn.RNN``.
+
+        Returns
+        -------
+        Tensor
+            The value, on the tape, in float64.
+        """
         key = (name, at, () if layer is None else (layer,))
         value = torch.as_tensor(value, dtype=torch.float64)
         self.values[key] = value
@@ -104,19 +117,62 @@ class Tape:
     def step(
         self, name: str, rule: Rule, arguments: Tensors, *at: int, layer: Layer = None
     ) -> Tensor:
-        """Name the value of a function of other symbols: its direct arguments."""
+        r"""Name :math:`y = f(a, b, \dots)`, whose direct arguments are a, b, and so on.
+
+        Parameters
+        ----------
+        name, at, layer
+            As in `leaf`.
+        rule
+            The function f, of tensors.
+        arguments
+            Values on the tape; ``\partial`` is by one of these.
+
+        Returns
+        -------
+        Tensor
+            The value y, on the tape.
+        """
         value = self.put(name, rule(*arguments), *at, layer=layer)
         self.also(value, rule, arguments)
         return value
 
     def also(self, value: Tensor, rule: Rule, arguments: Sequence[Tensor]) -> None:
-        """Give a symbol a further form, equal to the first in value."""
+        """Give a symbol a further form: the same value from other arguments.
+
+        Parameters
+        ----------
+        value
+            A value on the tape.
+        rule, arguments
+            As in `step`.
+
+        Raises
+        ------
+        AssertionError
+            If the value differs.
+        """
         same(value, rule(*arguments))
         form = rule, tuple(self._keys[id(a)] for a in arguments)
         self.forms.setdefault(self._keys[id(value)], []).append(form)
 
     def confirm(self, value: Tensor, reference: Tensor, source: str) -> None:
-        """Hold a symbol against the reference that it is to be checked by."""
+        """Hold a symbol against its reference, which reports then name.
+
+        Parameters
+        ----------
+        value
+            A value on the tape.
+        reference
+            The same, made another way; of the same shape.
+        source
+            What made the reference: ``torch.nn.LSTMCell``.
+
+        Raises
+        ------
+        AssertionError
+            If they differ by more than rounding.
+        """
         same(value, reference)
         self.sources[self._keys[id(value)][0]] = source
 
@@ -128,7 +184,20 @@ class Tape:
     def chance(
         self, values: Sequence[Tensor], probabilities: Sequence[float]
     ) -> Tensor:
-        """Draw from finitely many values; expectations run over all of them."""
+        """Draw from finitely many values; expectations run over all of them.
+
+        Parameters
+        ----------
+        values
+            The values, of one shape.
+        probabilities
+            Their probabilities, which sum to 1.
+
+        Returns
+        -------
+        Tensor
+            One of the values.
+        """
         turn = len(self.probabilities)
         self.probabilities.append(probabilities)
         return values[self.chosen[turn] if turn < len(self.chosen) else 0]
