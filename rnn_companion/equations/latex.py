@@ -110,9 +110,8 @@ def short_scripts(tokens: Iterable[Token]) -> list[Token]:
             inner, closing = rest.pop(0), rest.pop(0)
             token = spanning(inner.type, inner.value, token, closing)
         elif script and token.type == "NUMBER" and len(token) > 1:
-            raise EquationError(
-                f"a script of more than one digit has braces: {{{token}}}", token
-            )
+            said = f"a script of more than one digit has braces: {{{token}}}"
+            raise EquationError(said, token)
         out.append(token)
     return out
 

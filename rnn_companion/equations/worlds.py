@@ -134,12 +134,10 @@ def world(
     """Make a world of a function that fills a tape; see the module's text."""
 
     def made(build: Callable[[Tape], None]) -> World:
-        new, module = (
-            World(name, build, sizes, ranges or USUAL, tight),
-            build.__module__,
-        )
-        inside = module.startswith(PACKAGE)
-        (IN_FOLDERS.setdefault(module, {}) if inside else OWN)[name] = new
+        new = World(name, build, sizes, ranges or USUAL, tight)
+        inside = build.__module__.startswith(PACKAGE)
+        where = IN_FOLDERS.setdefault(build.__module__, {}) if inside else OWN
+        where[name] = new
         return new
 
     return made
