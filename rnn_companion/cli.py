@@ -360,7 +360,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"rnn-companion: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
-    except (ValueError, RuntimeError) as error:
+    except (ImportError, RuntimeError, ValueError) as error:
         print(f"rnn-companion: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     except KeyboardInterrupt:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+WORLDS = Path(__file__).parents[1] / "worlds"
+
 NAMES = {"ok": "checked", "skipped": "not checked", "failed": "does not hold"}
 SIGNS = {"ok": "✓", "skipped": "–", "failed": "✗"}
 
@@ -32,7 +34,9 @@ def check_page(app: Sphinx, doctree: nodes.document) -> None:
     path = Path(app.env.doc2path(app.env.docname))
     if path.suffix != ".md":
         return
-    reports = {r.label: r for r in check_text(path.read_text("utf-8")).reports}
+    reports = {
+        r.label: r for r in check_text(path.read_text("utf-8"), str(path)).reports
+    }
     for report in reports.values():
         if report.status == "failed":
             warn(path, report.line, f"{report.label or 'no label'}: {report.reason}")
@@ -86,9 +90,10 @@ def warn(path: Path, line: int, message: str) -> None:
 
 
 def fingerprint() -> str:
-    """Hash the checker and its worlds: a change there reads every page again."""
-    folder = Path(rnn_companion.equations.__file__).parent
-    files = sorted(p for p in folder.rglob("*") if p.suffix in {".py", ".lark"})
+    """Hash the checker and the worlds: a change there reads every page again."""
+    folders = Path(rnn_companion.equations.__file__).parent, WORLDS
+    kinds = {".py", ".lark", ".toml"}
+    files = sorted(p for f in folders for p in f.rglob("*") if p.suffix in kinds)
     return sha256(b"\0".join(p.read_bytes() for p in files)).hexdigest()
 
 

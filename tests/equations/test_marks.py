@@ -4,10 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXTENSIONS = Path(__file__).parents[2] / "book" / "_ext"
+BOOK = Path(__file__).parents[2] / "book"
 CONF = f"""
 import sys
-sys.path.insert(0, {str(EXTENSIONS)!r})
+sys.path.insert(0, {str(BOOK / "_ext")!r})
 extensions = ["myst_parser", "equation_marks"]
 myst_enable_extensions = ["dollarmath"]
 project = "notes"
@@ -38,6 +38,7 @@ $$ (eq-skipped)
 def build(folder: Path, page: str, builder: str) -> subprocess.CompletedProcess[str]:
     (folder / "conf.py").write_text(CONF)
     (folder / "index.md").write_text(page)
+    (folder / "worlds").symlink_to(BOOK / "worlds")
     command = [
         sys.executable,
         "-m",
