@@ -12,11 +12,7 @@ import torch
 from rnn_companion.forecasting.configurations import Layout
 from rnn_companion.forecasting.forecaster import CELLS, Forecaster
 from rnn_companion.forecasting.prices import Prices
-from rnn_companion.forecasting.windows import (
-    Split,
-    leaky_random_split,
-    split_by_date,
-)
+from rnn_companion.forecasting.windows import Split, leaky_random_split, split_by_date
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
