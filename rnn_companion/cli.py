@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
 
-
 W = TypeVar("W")  # settings of a run
 
 DEFAULT = "default: %(default)s"
