@@ -20,6 +20,7 @@ from rnn_companion.forecasting.windows import Split, Windows
 from rnn_companion.progress import progress_bar
 
 __all__ = [
+    "OPTIMIZERS",
     "DivergenceError",
     "Experiment",
     "choose_device",
