@@ -12,13 +12,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from rnn_companion.forecasting.engine import exact_matmul
-from rnn_companion.forecasting.experiment import (
-    Experiment,
-    _generator,
-    _train,
-    make_optimizer,
-)
+from rnn_companion.forecasting.experiment import make_optimizer, train
 from rnn_companion.forecasting.forecaster import Forecaster
+from rnn_companion.forecasting.settings import Experiment
 from rnn_companion.forecasting.windows import Split, Windows
 
 Contender = Callable[[Experiment, Windows], Iterator[float]]
@@ -112,7 +108,7 @@ def tuned(experiment: Experiment, windows: Windows) -> Iterator[float]:
 
 def ours(experiment: Experiment, windows: Windows) -> Iterator[float]:
     """Train as `rnn_companion.forecasting.experiment.run` does."""
-    epochs = _train(experiment, experiment.model(), windows, progress=False)
+    epochs = train(experiment, experiment.model(), windows, progress=False)
     for _ in range(experiment.epochs):
         with exact_matmul():
             yield next(epochs)
@@ -125,7 +121,7 @@ def bfloat16(experiment: Experiment, windows: Windows) -> Iterator[float]:
 
 def orders(experiment: Experiment, windows: Windows) -> Iterator[Tensor]:
     """Deal the training windows, as every contender takes them, for each epoch."""
-    order = _generator(experiment.seed, "order")
+    order = experiment.generator("order")
     for _ in range(experiment.epochs):
         yield torch.randperm(len(windows), generator=order)
 

@@ -1,24 +1,41 @@
-"""Make the records that travel with the book, or go on where they end.
+"""Make the records that travel with the book, or run a sample of them again.
 
     python -m benchmarks.records --workers 2 [--report-data Microsoft_Stock.csv]
+    python -m benchmarks.records --again 8 [--lengths 3 7] [--report-data ...]
 
 Cheapest runs first. The report's own prices are not part of the book; without them
-only the records of the book's own series are made.
+only the records of the book's own series are made. `--again` changes nothing: it says
+how far today's numbers are from the recorded ones, and exits with 1 if an error of a
+forecast is more than 0.001 of itself off, or a trial's loss after its first 50 steps
+more than 0.05. Later steps enlarge differences of rounding, so that on another machine
+a trial may need more steps, or fewer; they are printed only.
 """
 
 import argparse
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rnn_companion.forecasting.grid import cost, grid, run_all
+from rnn_companion.forecasting.experiment import run
+from rnn_companion.forecasting.grid import cost, grid, recorded, run_all
 from rnn_companion.forecasting.prices import Prices, load_prices
+from rnn_companion.forecasting.records import Record, RecordFile
+from rnn_companion.forecasting.settings import Experiment
+from rnn_companion.tasks.memory import TrialRecord, run_trial
 
 RECORDS = Path(__file__).parent.parent / "book" / "records"
 PROTOCOLS = ("honest", "source")
+FORECAST_OFF, TRIAL_OFF = 1e-3, 0.05  # relative differences allowed
+VARIED = ("cell", "configuration", "optimizer", "protocol", "length")
 
 
 def main() -> None:
-    """Run every grid, seed by seed, length by length."""
+    """Run every grid, seed by seed, length by length; or some runs again."""
     settings = _settings()
+    if settings.again or settings.trials_again:
+        sys.exit(run_again(settings))
     series = {"": load_prices()}
     if settings.report_data:
         series["-report"] = load_prices(settings.report_data)
@@ -52,6 +69,85 @@ def record(
     print(f"{out.name}, lengths {lengths}, seed {seed}: {len(records)} records")
 
 
+def run_again(settings: argparse.Namespace) -> int:
+    """Hold today's errors against the recorded ones; return the exit status."""
+    data = settings.report_data
+    prices, name = load_prices(data), "-report" if data else ""
+    kept = [
+        record
+        for protocol in PROTOCOLS
+        for record in recorded(
+            RECORDS / f"{protocol}-protocol{name}.jsonl",
+            grid(lengths=settings.lengths, seeds=settings.seeds, protocol=protocol),
+            prices.checksum,
+            gaps=True,
+        ).values()
+    ]
+    print(f"{'run':58}{'recorded':>13}{'now':>13}{'apart':>9}")
+    near = [
+        *forecasts_near(spread(kept, settings.again), prices, settings.device),
+        *trials_near(settings.trials_again, settings.device),
+    ]
+    return int(not all(near))
+
+
+def spread(records: Iterable[Record], count: int) -> list[Record]:
+    """Choose cheap records that differ from each other.
+
+    One after another the one whose settings are rarest among those chosen, where
+    e times the cost weighs as much as a setting that was seen once.
+    """
+    waiting = list(records)
+    chosen: list[Record] = []
+    seen: Counter[tuple[str, object]] = Counter()
+
+    def weight(record: Record) -> float:
+        rarity = sum(seen[pair] for pair in _varied(record))
+        return rarity + math.log(cost(record.experiment))
+
+    while waiting and len(chosen) < count:
+        chosen.append(min(waiting, key=weight))
+        waiting.remove(chosen[-1])
+        seen.update(_varied(chosen[-1]))
+    return chosen
+
+
+def _varied(record: Record) -> list[tuple[str, object]]:
+    return [(name, record.settings[name]) for name in VARIED]
+
+
+def forecasts_near(
+    records: Iterable[Record], prices: Prices, device: str
+) -> Iterator[bool]:
+    """Run experiments again; print a line for each, yield whether they are near."""
+    for then in records:
+        now = run(then.experiment, prices, device=device, progress=False)
+        yield _compare(_name(then.experiment), then.mse, now.mse, FORECAST_OFF)
+
+
+def _name(e: Experiment) -> str:
+    varied = (str(getattr(e, name)) for name in VARIED)
+    return f"{' '.join(varied)} seed {e.seed}"
+
+
+def trials_near(count: int, device: str) -> Iterator[bool]:
+    """Run the quickest trials again; compare the loss at the first check."""
+    records = RecordFile(RECORDS / "memory.jsonl", TrialRecord).read()
+    for then in sorted(records, key=lambda r: r.provenance.seconds)[:count]:
+        now = run_trial(then.trial, device=device, progress=False)
+        name = f"palindromes {then.trial.cell} {then.trial.length}"
+        name += f" {then.trial.encoding} seed {then.trial.seed}"
+        first, again = (r.checks.validation_loss[0] for r in (then, now))
+        yield _compare(name, first, again, TRIAL_OFF)
+        _compare("  steps", then.steps, now.steps, TRIAL_OFF)
+
+
+def _compare(name: str, then: float, now: float, allowed: float) -> bool:
+    apart = abs(now / then - 1)
+    print(f"{name:58}{then:13.6g}{now:13.6g}{apart:9.1e}", flush=True)
+    return apart <= allowed
+
+
 def _settings() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
@@ -59,6 +155,9 @@ def _settings() -> argparse.Namespace:
     add("--seeds", nargs="+", type=int, default=[0, 1, 2])
     add("--workers", type=int, help="processes side by side; default: one a core")
     add("--device", default="auto")
+    add("--again", type=int, default=0, help="recorded experiments to run again")
+    add("--trials-again", type=int, default=0, help="palindrome trials to run again")
+    add("--lengths", nargs="+", type=int, default=[3, 7], help="of those run again")
     return parser.parse_args()
 
 

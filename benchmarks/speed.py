@@ -20,10 +20,11 @@ import torch
 from benchmarks.contenders import CONTENDERS, plain_study
 from benchmarks.peers import PEERS, missing
 from benchmarks.peers.apart import CLOCKS, apart
-from rnn_companion.forecasting.engine import _medium_is_exact, exact_matmul
-from rnn_companion.forecasting.experiment import Experiment, run
+from rnn_companion.forecasting.engine import exact_matmul, medium_is_exact
+from rnn_companion.forecasting.experiment import run
 from rnn_companion.forecasting.grid import cost, grid, run_all
 from rnn_companion.forecasting.prices import Prices, load_prices
+from rnn_companion.forecasting.settings import Experiment
 from rnn_companion.forecasting.windows import Windows
 
 TOLERANCE = 1e-4  # relative, of losses after the last epoch
@@ -43,7 +44,7 @@ def main() -> None:
     print(
         f"{platform.processor() or platform.machine()}, torch {torch.__version__}, "
         f"{settings.threads} thread(s); clock: {settings.clock}; the other float32 "
-        f"matmul is {'exact and used' if _medium_is_exact() else 'not exact here'}"
+        f"matmul is {'exact and used' if medium_is_exact() else 'not exact here'}"
     )
     if settings.grid:
         compare_grids(prices, settings)

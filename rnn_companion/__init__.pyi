@@ -5,7 +5,6 @@ from . import gradients as gradients
 from . import networks as networks
 from . import tasks as tasks
 from .forecasting.configurations import Layout as Layout
-from .forecasting.experiment import Experiment as Experiment
 from .forecasting.experiment import choose_device as choose_device
 from .forecasting.experiment import run as run
 from .forecasting.forecaster import Forecaster as Forecaster
@@ -17,6 +16,7 @@ from .forecasting.prices import Prices as Prices
 from .forecasting.prices import load_prices as load_prices
 from .forecasting.records import Record as Record
 from .forecasting.records import origin as origin
+from .forecasting.settings import Experiment as Experiment
 from .gradients import bptt as bptt
 from .gradients import truncation as truncation
 from .tasks import memory as memory

@@ -9,14 +9,21 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rnn_companion.homework.commands import add_homework
+from rnn_companion.tasks.text.commands import add_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
+
+W = TypeVar("W")  # settings of a run
+
+DEFAULT = "default: %(default)s"
+STRATEGIES = {"many-to-many": "many-to-many-aligned"}  # the study's name for it
 
 
 def add_equations(parser: argparse.ArgumentParser) -> None:
@@ -79,19 +86,14 @@ def add_grid(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--out", required=True, metavar="RECORDS.jsonl", help="where records are kept")
     add("--data", metavar="CSV", help="daily prices; Microsoft's by default")
-    add("--cells", type=_words, default="rnn,lstm", help="default: %(default)s")
-    add("--lengths", type=_numbers, default="3,7,50,100", help="default: %(default)s")
-    add(
-        "--strategies",
-        type=_words,
-        default="many-to-many,many-to-one",
-        help="default: %(default)s",
-    )
-    add("--optimizers", type=_words, default="adam,sgd", help="default: %(default)s")
+    add("--cells", type=_words, default="rnn,lstm", help=DEFAULT)
+    add("--lengths", type=_numbers, default="3,7,50,100", help=DEFAULT)
+    add("--strategies", type=_words, default="many-to-many,many-to-one", help=DEFAULT)
+    add("--optimizers", type=_words, default="adam,sgd", help=DEFAULT)
     add("--epochs", type=int, help="default: 10, and 100 for SGD")
     add("--hidden", type=int, default=512, help="hidden units; default: %(default)s")
-    add("--learning-rate", type=float, default=1e-3, help="default: %(default)s")
-    add("--seeds", type=_numbers, default="0", help="default: %(default)s")
+    add("--learning-rate", type=float, default=1e-3, help=DEFAULT)
+    add("--seeds", type=_numbers, default="0", help=DEFAULT)
     add(
         "--protocol",
         choices=("honest", "source"),
@@ -127,16 +129,26 @@ def run_grid(settings: argparse.Namespace) -> int:
         protocol=settings.protocol,
         precision=settings.precision,
     )
+    prices = load_prices(settings.data)
+    start = partial(run_all, prices=prices, forecasts=settings.forecasts)
+    return _run_side_by_side(settings, experiments, cost, start)
+
+
+def _run_side_by_side(
+    settings: argparse.Namespace,
+    work: Sequence[W],
+    cost: Callable[[W], int],
+    start: Callable[..., Sequence[object]],
+) -> int:
+    """Run experiments or trials; side by side, the longest must not come last."""
     alone = settings.workers == 1
     with _dask(settings.dask) as executor:
-        records = run_all(  # side by side, the longest must not come last
-            sorted(experiments, key=cost, reverse=not alone),
-            load_prices(settings.data),
+        records = start(
+            sorted(work, key=cost, reverse=not alone),
             out=settings.out,
             device=settings.device,
             workers=settings.workers,
             executor=executor,
-            forecasts=settings.forecasts,
         )
     print(f"{len(records)} records in {settings.out}")
     return 0
@@ -179,10 +191,10 @@ def add_palindromes(parser: argparse.ArgumentParser) -> None:
     """Run the trials of the palindrome task, or go on where they were stopped."""
     add = parser.add_argument
     add("--out", required=True, metavar="RECORDS.jsonl", help="where records are kept")
-    add("--cells", type=_words, default="rnn,lstm", help="default: %(default)s")
+    add("--cells", type=_words, default="rnn,lstm", help=DEFAULT)
     add("--lengths", type=_numbers, help="digits to read; default: all of chapter 7")
     add("--recipes", type=lambda text: text.split(";"), help="separated by semicolons")
-    add("--seeds", type=_numbers, default="0,1,2", help="default: %(default)s")
+    add("--seeds", type=_numbers, default="0,1,2", help=DEFAULT)
     _add_machines(parser)
     parser.set_defaults(run=run_palindromes)
 
@@ -200,16 +212,7 @@ def run_palindromes(settings: argparse.Namespace) -> int:
     ]
     if not chosen:
         raise ValueError("no trial of chapter 7 has these cells, lengths and recipes")
-    with _dask(settings.dask) as executor:
-        records = run_trials(
-            sorted(chosen, key=cost, reverse=settings.workers != 1),
-            out=settings.out,
-            device=settings.device,
-            workers=settings.workers,
-            executor=executor,
-        )
-    print(f"{len(records)} records in {settings.out}")
-    return 0
+    return _run_side_by_side(settings, chosen, cost, run_trials)
 
 
 def _add_machines(parser: argparse.ArgumentParser) -> None:
@@ -217,94 +220,6 @@ def _add_machines(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help="such as cpu or cuda:1; default: %(default)s")
     add("--workers", type=int, help="processes side by side; default: one a core")
     add("--dask", metavar="ADDRESS", help="a Dask scheduler that runs them instead")
-
-
-def add_text(parser: argparse.ArgumentParser) -> None:
-    """Train a character model on a text, or let one write."""
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    _add_text_train(actions.add_parser("train", help="train a model and keep it"))
-    _add_text_sample(actions.add_parser("sample", help="let a model write"))
-
-
-def _add_text_train(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("file", nargs="?", help="a UTF-8 text; by default Python's own help texts")
-    add("--out", required=True, metavar="MODEL.pt", help="where the model is kept")
-    add("--record", metavar="RECORDS.jsonl", help="also keep a record of the training")
-    add("--private", action="store_true", help="no text of the model in the record")
-    add("--whole", action="store_true", help="with Project Gutenberg's licence, if any")
-    add("--steps", type=int, default=3200, help="default: %(default)s")
-    add("--hidden", type=int, default=128, help="units a layer; default: %(default)s")
-    add("--layers", type=int, default=2, help="default: %(default)s")
-    add("--learning-rate", type=float, default=2e-3, help="default: %(default)s")
-    add("--training", type=float, default=0.9, help="share to learn; %(default)s")
-    add("--seed", type=int, default=0, help="default: %(default)s")
-    add("--device", default="auto", help="such as cpu or cuda:1; default: %(default)s")
-    parser.set_defaults(run=run_text_train)
-
-
-def run_text_train(settings: argparse.Namespace) -> int:
-    """Run `text train`."""
-    from rnn_companion.forecasting.records import RecordFile
-    from rnn_companion.tasks.text import (
-        TextRecord,
-        TextTraining,
-        load_corpus,
-        save_model,
-        train,
-    )
-
-    training = TextTraining(
-        steps=settings.steps,
-        hidden_size=settings.hidden,
-        layers=settings.layers,
-        learning_rate=settings.learning_rate,
-        training=settings.training,
-        seed=settings.seed,
-    )
-    corpus = load_corpus(settings.file, cut=not settings.whole)
-    model, record = train(
-        training, corpus, device=settings.device, private=settings.private
-    )
-    save_model(model, settings.out)
-    if settings.record:
-        RecordFile(settings.record, TextRecord).append(record)
-    last = record.marks[-1]
-    held_out = (
-        "" if last.validation_loss is None else f", held out {last.validation_loss}"
-    )
-    print(f"loss {last.mean_loss}{held_out}; the model is in {settings.out}")
-    return 0
-
-
-def _add_text_sample(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("model", metavar="MODEL.pt", help="from `text train`")
-    add("--prompt", required=True, help="what it reads first")
-    add("--count", type=int, default=1500, help="characters; default: %(default)s")
-    add("--temperature", type=float, default=1.0, help="default: %(default)s")
-    add("--greedy", action="store_true", help="always the likeliest character")
-    add("--seed", type=int, default=0, help="default: %(default)s")
-    parser.set_defaults(run=run_text_sample)
-
-
-def run_text_sample(settings: argparse.Namespace) -> int:
-    """Run `text sample`; characters come as they are drawn."""
-    import torch
-
-    from rnn_companion.tasks.text import load_model, show, stream
-
-    written = stream(
-        load_model(settings.model),
-        settings.prompt,
-        temperature=None if settings.greedy else settings.temperature,
-        generator=torch.Generator().manual_seed(settings.seed),
-    )
-    show(written, settings.count)
-    return 0
-
-
-STRATEGIES = {"many-to-many": "many-to-many-aligned"}  # the study's name for it
 
 
 def _words(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 import torch
 
 from benchmarks.peers import PEERS
-from rnn_companion.forecasting.experiment import Experiment
+from rnn_companion.forecasting.settings import Experiment
 from rnn_companion.forecasting.windows import Windows
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array, lax, tree
 
 from benchmarks.contenders import orders
-from rnn_companion.forecasting.experiment import Experiment
+from rnn_companion.forecasting.settings import Experiment
 from rnn_companion.forecasting.windows import Windows
 
 Weights = list[Array]  # W_xh, W_hh, two biases, W_hq, b_q: as torch has them

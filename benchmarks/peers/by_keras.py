@@ -11,7 +11,7 @@ import torch
 from keras import KerasTensor, layers, ops
 
 from benchmarks.contenders import orders
-from rnn_companion.forecasting.experiment import Experiment
+from rnn_companion.forecasting.settings import Experiment
 from rnn_companion.forecasting.windows import Windows
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
 from benchmarks.contenders import BatchFirst, WindowDataset, orders, plain_optimizer
-from rnn_companion.forecasting.experiment import Experiment
+from rnn_companion.forecasting.settings import Experiment
 from rnn_companion.forecasting.windows import Windows
 
 

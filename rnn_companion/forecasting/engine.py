@@ -21,6 +21,7 @@ __all__ = [
     "CapturedStep",
     "HandWrittenGradients",
     "exact_matmul",
+    "medium_is_exact",
     "training_step",
 ]
 
@@ -88,6 +89,8 @@ def _autograd(model: Forecaster, rounded: bool) -> Gradients:
 class HandWrittenGradients:
     """Mean squared error of a one-layer forecaster and its gradients, by hand.
 
+    With delta_t = dL/da_t of the pre-activations, dL/dW_hh is the sum over t of
+    delta_t h_{t-1}^T; dL/dW_xh and dL/db_h likewise, with x_t and 1.
     Source: chapters *Backpropagation through time* (`eq-bptt-delta` onwards) and
     *LSTM*. Called with inputs (T, B, d) and targets (K, B, q), it fills the
     parameters' ``grad`` and returns the loss.
@@ -269,7 +272,7 @@ def exact_matmul() -> Iterator[None]:
     to.
     """
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("medium" if _medium_is_exact() else "highest")
+    torch.set_float32_matmul_precision("medium" if medium_is_exact() else "highest")
     torch.backends.cudnn.allow_tf32 = False
     try:
         yield
@@ -279,7 +282,7 @@ def exact_matmul() -> Iterator[None]:
 
 
 @cache
-def _medium_is_exact() -> bool:
+def medium_is_exact() -> bool:
     """Whether "medium" on the CPU errs by at most 1e-6, relative to the product."""
     if torch.cuda.is_available():  # there it means TF32
         return False
@@ -373,7 +376,7 @@ def _record_cuda_graph(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
 
 @contextmanager
 def undone(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Take back, in place, what is done to weights and optimizer state inside."""
+    """Restore weights and optimizer state, in place, at the end of the block."""
 
     def tensors() -> list[Tensor]:
         state = [v for s in optimizer.state.values() for v in s.values()]

@@ -1,131 +1,35 @@
 """An experiment: frozen settings in, a record out.
 
-Source: chapter *Recurrence*, section *On real prices*; the defaults are those
-of the forecasting report.
+Source: chapter *Recurrence*, section *On real prices*.
 """
 
-import platform
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-import rnn_companion
-from rnn_companion.forecasting.configurations import Layout
 from rnn_companion.forecasting.engine import exact_matmul, training_step
-from rnn_companion.forecasting.forecaster import CELLS, Forecaster
+from rnn_companion.forecasting.forecaster import Forecaster
 from rnn_companion.forecasting.prices import Prices, load_prices
-from rnn_companion.forecasting.records import RESULTS, Forecasts, Provenance, Record
-from rnn_companion.forecasting.windows import (
-    Split,
-    Windows,
-    leaky_random_split,
-    split_by_date,
-)
+from rnn_companion.forecasting.records import Forecasts, Provenance, Record
+from rnn_companion.forecasting.settings import OPTIMIZERS, Experiment
+from rnn_companion.forecasting.windows import Split, Windows
 from rnn_companion.progress import progress_bar
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "sgd": torch.optim.SGD,
-    "rmsprop": torch.optim.RMSprop,
-}
-PROTOCOLS = ("honest", "source")
-PRECISIONS = ("float32", "bfloat16")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Experiment:
-    """Everything that decides a result but the data and the device.
-
-    Parameters
-    ----------
-    cell : str
-        ``"rnn"``, ``"lstm"`` or ``"gru"``.
-    configuration : str
-        One of the five input/output configurations.
-    length, horizon : int
-        Days read, and days forecast after them.
-    hidden_size, layers : int
-        Units of the hidden state, stacked layers.
-    optimizer : str
-        ``"adam"``, ``"sgd"`` or ``"rmsprop"``.
-    learning_rate : float
-        Step size, positive.
-    epochs, batch_size : int
-        Passes through the training windows, and windows a step.
-    clip : float, optional
-        Largest allowed norm of the gradient; none by default.
-    training : float
-        Fraction of the data to learn from.
-    protocol : str
-        ``"honest"`` splits by date, ``"source"`` is `leaky_random_split`.
-    precision : str
-        ``"float32"``, or ``"bfloat16"`` for products rounded to three digits, which
-        some machines compute faster. Errors are always measured in float32.
-    seed : int
-        Of everything random: split, start, order of batches.
-
-    Raises
-    ------
-    ValueError
-        For a setting that means nothing: names it and what it may be.
-    """
-
-    cell: str = "rnn"
-    configuration: str = "many-to-one"
-    length: int = 7
-    horizon: int = 1
-    hidden_size: int = 512
-    layers: int = 1
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    epochs: int = 10
-    batch_size: int = 32
-    clip: float | None = None
-    training: float = 0.8
-    protocol: str = "honest"
-    precision: str = "float32"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        _one_of("cell", self.cell, CELLS)
-        _one_of("optimizer", self.optimizer, OPTIMIZERS)
-        _one_of("protocol", self.protocol, PROTOCOLS)
-        _one_of("precision", self.precision, PRECISIONS)
-        for name in ("hidden_size", "layers", "learning_rate", "epochs", "batch_size"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if self.clip is not None and not self.clip > 0:
-            raise ValueError(f"clip must be positive or None, got {self.clip}")
-        self.layout  # noqa: B018 - raises for an impossible one
-
-    @property
-    def layout(self) -> Layout:
-        """Configuration, length and horizon together."""
-        return Layout(self.configuration, self.length, self.horizon)
-
-    def split(self, prices: Prices) -> Split:
-        """Cut and split the prices by this experiment's protocol."""
-        if self.protocol == "honest":
-            return split_by_date(prices, self.layout, training=self.training)
-        dealer = _generator(self.seed, "split")
-        return leaky_random_split(
-            prices, self.layout, training=self.training, generator=dealer
-        )
-
-    def model(self) -> Forecaster:
-        """Make the untrained model, the same for the same seed."""
-        return Forecaster(
-            self.cell,
-            self.layout,
-            hidden_size=self.hidden_size,
-            layers=self.layers,
-            generator=_generator(self.seed, "start"),
-        )
+__all__ = [
+    "OPTIMIZERS",
+    "DivergenceError",
+    "Experiment",
+    "choose_device",
+    "clipped_step",
+    "make_optimizer",
+    "require_finite",
+    "run",
+    "train",
+]
 
 
 class DivergenceError(ArithmeticError):
@@ -155,7 +59,7 @@ def run(
     device: str = "auto",
     progress: bool = True,
 ) -> Record:
-    """Train a model and hold its forecasts against what happened.
+    """Train a model and compare its forecasts with what happened.
 
     Parameters
     ----------
@@ -187,11 +91,12 @@ def run(
         model = experiment.model().to(place)
         training, validation = split.training.to(place), split.validation.to(place)
         losses = []
-        for training_loss in _train(experiment, model, training, progress=progress):
+        for training_loss in train(experiment, model, training, progress=progress):
             outputs = _outputs(model, validation)
             error = _squared_error(outputs, validation.targets)
             losses.append((training_loss, error.mean().item()))
     persistence = _squared_error(validation.persistence, validation.targets)
+    origin = prices.name, prices.checksum
     return Record(
         settings=asdict(experiment),
         training_loss=tuple(t for t, _ in losses),
@@ -199,21 +104,41 @@ def run(
         mse_by_position=tuple(error.tolist()),
         persistence_by_position=tuple(persistence.tolist()),
         forecasts=_forecasts(outputs, validation, split, prices),
-        provenance=provenance(
-            prices.name,
-            prices.checksum,
-            place,
-            seconds=time.perf_counter() - started,
-            results=RESULTS["forecast"],
-        ),
+        provenance=Provenance.of_run(Record.kind, *origin, place, started),
     )
 
 
-def _train(
-    experiment: Experiment, model: Forecaster, windows: Windows, *, progress: bool
+def train(
+    experiment: Experiment,
+    model: Forecaster,
+    windows: Windows,
+    *,
+    progress: bool = True,
 ) -> Iterator[float]:
-    """Yield the mean training loss of each epoch."""
-    order = _generator(experiment.seed, "order")
+    """Train a model in place, an epoch at a time.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The settings.
+    model : Forecaster
+        From `Experiment.model`.
+    windows : Windows
+        To learn from, on the model's device.
+    progress : bool
+        As in `run`.
+
+    Yields
+    ------
+    float
+        The mean training loss of each epoch, each batch measured before its step.
+
+    Raises
+    ------
+    DivergenceError
+        As in `run`.
+    """
+    order = experiment.generator("order")
     step = training_step(
         model,
         make_optimizer(experiment, model),
@@ -226,13 +151,15 @@ def _train(
         desc=f"{experiment.cell} {experiment.configuration} {experiment.length}",
         unit="epoch",
     )
+    hint = f"try a learning_rate below {experiment.learning_rate:g}"
+    hint += " or clip=1.0" if experiment.clip is None else ""
     for epoch in bar:
         dealt = torch.randperm(len(windows), generator=order).to(windows.inputs.device)
         batches = dealt.split(experiment.batch_size)
         losses = torch.stack(
             [step(windows.inputs[:, b], windows.targets[:, b]) for b in batches]
         )
-        _require_finite(losses, epoch, experiment)
+        require_finite(losses, epoch * len(losses), f" (epoch {epoch + 1}): {hint}")
         loss = losses.mean().item()
         bar.set_postfix(loss=f"{loss:.5f}")
         yield loss
@@ -250,14 +177,46 @@ def make_optimizer(experiment: Experiment, model: nn.Module) -> torch.optim.Opti
     return OPTIMIZERS[name](parameters, lr=experiment.learning_rate, **options)
 
 
-def _require_finite(losses: Tensor, epoch: int, experiment: Experiment) -> None:
+def clipped_step(
+    loss: Tensor, model: nn.Module, optimizer: torch.optim.Optimizer, clip: float
+) -> Tensor:
+    """Take a step down a loss's gradient, its norm limited to `clip`.
+
+    Returns
+    -------
+    Tensor
+        The norm before, shape ().
+    """
+    optimizer.zero_grad()
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
+    optimizer.step()
+    return norm
+
+
+def require_finite(losses: Tensor, done: int, hint: str) -> None:
+    """Refuse losses of which one is NaN or infinite.
+
+    Parameters
+    ----------
+    losses : Tensor
+        Of one step after another, shape (steps,).
+    done : int
+        Steps before the first of them.
+    hint : str
+        What to do; ends the message.
+
+    Raises
+    ------
+    DivergenceError
+        Says at which step.
+    """
     bad = (~losses.isfinite()).nonzero()
     if len(bad):
-        step = epoch * len(losses) + int(bad[0]) + 1
+        first = int(bad[0])
         raise DivergenceError(
-            f"the training loss is {losses[bad[0]].item()} at step {step} (epoch "
-            f"{epoch + 1}): try a learning_rate below {experiment.learning_rate:g}"
-            + (" or clip=1.0" if experiment.clip is None else "")
+            f"the training loss is {losses[first].item()} at step {done + first + 1}"
+            + hint
         )
 
 
@@ -288,46 +247,3 @@ def _forecasts(
         minimum=split.scaler.minimum,
         maximum=split.scaler.maximum,
     )
-
-
-def provenance(
-    data: str, checksum: str, device: torch.device, seconds: float, results: int
-) -> Provenance:
-    """Say where a record comes from that was made just now, by this program.
-
-    Parameters
-    ----------
-    data, checksum : str
-        Name and SHA-256 of the data.
-    device : torch.device
-        What it ran on.
-    seconds : float
-        How long it took.
-    results : int
-        Version of the results, from `RESULTS`.
-    """
-    cuda = device.type == "cuda"
-    return Provenance(
-        data=data,
-        checksum=checksum,
-        device=torch.cuda.get_device_name(device) if cuda else device.type,
-        versions={
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "rnn_companion": rnn_companion.__version__,
-        },
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=round(seconds, 3),
-        results=results,
-    )
-
-
-def _generator(seed: int, purpose: str) -> torch.Generator:
-    """Make a CPU generator for one purpose, so that no draw shifts another."""
-    stream = ("split", "start", "order").index(purpose)
-    return torch.Generator().manual_seed(3 * seed + stream)
-
-
-def _one_of(name: str, value: str, known: Any) -> None:  # noqa: ANN401
-    if value not in known:
-        raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(known)}")

@@ -23,8 +23,8 @@ GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 class Forecaster(nn.Module):
     """A recurrent cell with a linear head, read out as the layout says.
 
-    The hidden state starts at zero in every window. Days after the last input
-    are forecast one by one, each output being the next input.
+    o_t = W_hq h_t + b_q. The hidden state starts at zero in every window. Days after
+    the last input are forecast one by one, each output being the next input.
 
     Parameters
     ----------
@@ -96,6 +96,9 @@ def count_parameters(
     cell: str, d: int, h: int, q: int, *, layers: int = 1, biases: int = 1
 ) -> int:
     """Count weights and biases by formula (`eq-count`).
+
+    gates · h (d + h + biases) for a layer, d being h above the first, and q (h + 1)
+    for the linear head; an RNN has 1 gate, a GRU 3, an LSTM 4.
 
     Parameters
     ----------

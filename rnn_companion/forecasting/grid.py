@@ -22,25 +22,17 @@ from itertools import product
 from multiprocessing.context import BaseContext
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from rnn_companion.forecasting.experiment import Experiment, choose_device, run
+from rnn_companion.forecasting.experiment import choose_device, run
 from rnn_companion.forecasting.forecaster import GATES
 from rnn_companion.forecasting.prices import Prices, load_prices
-from rnn_companion.forecasting.records import (
-    RESULTS,
-    Line,
-    Record,
-    RecordFile,
-    record_key,
-)
-
-W = TypeVar("W")  # settings of a run
-R = TypeVar("R", bound=Line)  # its record
+from rnn_companion.forecasting.records import R, Record, RecordFile, S
+from rnn_companion.forecasting.settings import Experiment
 
 EPOCHS = {"adam": 10, "sgd": 100, "rmsprop": 10}
 COLUMNS = (
@@ -84,7 +76,7 @@ def grid(
     Raises
     ------
     ValueError
-        For a setting that means nothing.
+        For an invalid setting.
     """
     return [
         Experiment(
@@ -165,9 +157,11 @@ def run_all(
     """
     prices = load_prices() if prices is None else prices
     return complete(
-        [(forecast_key(e, prices.checksum), e) for e in experiments],
+        experiments,
         partial(_job, prices=prices, device=device, forecasts=forecasts),
-        None if out is None else RecordFile(out),
+        Record,
+        prices.checksum,
+        out=out,
         cost=cost,
         device=device,
         workers=workers,
@@ -177,67 +171,65 @@ def run_all(
 
 
 def complete(
-    work: Sequence[tuple[str, W]],
-    job: Callable[[W], R],
-    file: RecordFile[R] | None,
+    settings: Sequence[S],
+    job: Callable[[S], R],
+    kind: type[R],
+    checksum: str,
     *,
-    cost: Callable[[W], int],
+    cost: Callable[[S], int],
     device: str,
-    workers: int | None,
-    executor: Executor | None,
-    progress: bool,
+    out: str | Path | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
 ) -> list[R]:
     """Run what a record file lacks, side by side; see `run_all`.
 
     Parameters
     ----------
-    work : sequence of (str, settings)
-        The key that its record will have, and what to run.
+    settings : sequence of settings
+        Of the runs, such as `Experiment`.
     job : callable
-        Runs one and returns its record. It and its argument are pickled.
-    file : RecordFile or None
-        Where records are kept.
+        Makes one run and returns its record. It and the settings are pickled.
+    kind : type
+        Of the records.
+    checksum : str
+        Of the data.
     cost : callable
-        Estimates the work of one, for the time left.
-    device, workers, executor, progress
+        Estimates the work of a run, for the time left.
+    device, out, workers, executor, progress
         As in `run_all`.
 
     Returns
     -------
     list of records
-        In the order of `work`.
+        In the order of `settings`.
 
     Raises
     ------
     GridError, RecordFileError
         As in `run_all`.
     """
+    keys = {one: kind.key_of(asdict(one), checksum) for one in settings}
+    file = None if out is None else RecordFile(out, kind)
     done = {record.key: record for record in file.read()} if file else {}
-    todo = {key: settings for key, settings in work if key not in done}
-    failures: dict[W, BaseException] = {}
-    keys = {settings: key for key, settings in todo.items()}
+    todo = [one for one, key in keys.items() if key not in done]
+    failures: dict[S, BaseException] = {}
     with _executor(executor, workers, len(todo), device) as (pool, width):
-        for settings, result in _results(
-            pool, width, todo.values(), job, cost, progress
-        ):
+        for one, result in _results(pool, width, todo, job, cost, progress):
             if isinstance(result, BaseException):
-                failures[settings] = result
+                failures[one] = result
                 continue
-            if result.key != keys[settings]:
+            if result.key != keys[one]:
                 raise GridError(
-                    f"{settings} was run by another version of the package than this: "
+                    f"{one} was run by another version of the package than this: "
                     "install the same one everywhere; what is done is kept"
                 )
             if file is not None:
                 file.append(result)
             done[result.key] = result
     _refuse_failures(failures)
-    return [done[key] for key, _ in work]
-
-
-def forecast_key(experiment: Experiment, checksum: str) -> str:
-    """Name the record that an experiment will have on some data."""
-    return record_key(asdict(experiment), checksum, RESULTS["forecast"])
+    return [done[keys[one]] for one in settings]
 
 
 def _job(experiment: Experiment, prices: Prices, device: str, forecasts: str) -> Record:
@@ -248,13 +240,13 @@ def _job(experiment: Experiment, prices: Prices, device: str, forecasts: str) ->
 def _results(
     pool: Executor,
     width: int,
-    todo: Collection[W],
-    job: Callable[[W], R],
-    cost: Callable[[W], int],
+    todo: Collection[S],
+    job: Callable[[S], R],
+    cost: Callable[[S], int],
     progress: bool,
-) -> Iterator[tuple[W, R | BaseException]]:
+) -> Iterator[tuple[S, R | BaseException]]:
     """Yield each settings with its record, or with the reason why it has none."""
-    waiting, running = list(todo), dict[Future[R], W]()
+    waiting, running = list(todo), dict[Future[R], S]()
     with _bar(todo, cost, progress) as bar:
         while waiting or running:
             while waiting and len(running) < width:
@@ -269,12 +261,12 @@ def _results(
                 yield settings, future.exception() or future.result()
 
 
-def _bar(todo: Collection[W], cost: Callable[[W], int], progress: bool) -> "tqdm[Any]":
+def _bar(todo: Collection[S], cost: Callable[[S], int], progress: bool) -> "tqdm[Any]":
     return tqdm(
-        total=sum(map(cost, todo)),  # so that the time left is that of the work
+        total=sum(map(cost, todo)),  # the time left depends on it
         desc=f"0 of {len(todo)} runs",
         bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left",
-        disable=None if progress and todo else True,  # None: where nobody watches
+        disable=None if progress and todo else True,  # None: if no terminal
     )
 
 
@@ -335,14 +327,14 @@ def _start_worker(stop: Event) -> None:
 
 
 def _leave_when_told(stop: Event) -> None:
-    """End this process when the parent says so, or is there no more."""
+    """End this process when the parent says so, or has ended itself."""
     parent = multiprocessing.parent_process()
     while not stop.wait(1) and parent is not None and parent.is_alive():
         pass
     os._exit(1)
 
 
-def _refuse_failures(failures: dict[W, BaseException]) -> None:
+def _refuse_failures(failures: dict[S, BaseException]) -> None:
     for settings, error in failures.items():
         raise GridError(
             f"{len(failures)} of the runs failed, the others are done; the first to "
@@ -351,7 +343,11 @@ def _refuse_failures(failures: dict[W, BaseException]) -> None:
 
 
 def recorded(
-    path: str | Path, experiments: Iterable[Experiment], checksum: str
+    path: str | Path,
+    experiments: Iterable[Experiment],
+    checksum: str,
+    *,
+    gaps: bool = False,
 ) -> dict[Experiment, Record]:
     """Look experiments up in a record file.
 
@@ -363,21 +359,42 @@ def recorded(
         What is wanted.
     checksum : str
         Of the data that it must have run on (`Prices.checksum`).
+    gaps : bool
+        Whether some of them, but not all, may be missing.
 
     Returns
     -------
     dict of Experiment to Record
         Those that ran with just these settings, on these data, by this version of
-        the results. All others are as if they were not there.
+        the results.
 
     Raises
     ------
+    MissingRecordError
+        If one is missing: names it, and the command that makes it.
     RecordFileError
         If the file is torn or foreign.
     """
-    found = {record.key: record for record in RecordFile(path).read()}
-    keys = {e: forecast_key(e, checksum) for e in experiments}
-    return {e: found[key] for e, key in keys.items() if key in found}
+    wanted = list(experiments)
+    command = f"rnn-companion grid --out {path} {_arguments(wanted)}"
+    return RecordFile(path).find(wanted, checksum, command=command, gaps=gaps)
+
+
+def _arguments(experiments: Sequence[Experiment]) -> str:
+    """Write the arguments of ``rnn-companion grid`` that cover some experiments."""
+    names = {
+        "cells": "cell",
+        "lengths": "length",
+        "strategies": "configuration",
+        "optimizers": "optimizer",
+        "seeds": "seed",
+        "protocol": "protocol",
+    }
+    values = {
+        option: dict.fromkeys(str(getattr(e, name)) for e in experiments)
+        for option, name in names.items()
+    }
+    return " ".join(f"--{option} {','.join(v)}" for option, v in values.items())
 
 
 def table(records: Iterable[Record]) -> pd.DataFrame:

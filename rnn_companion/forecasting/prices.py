@@ -54,10 +54,6 @@ class Prices:
         closes = self.close.astype("<f8")
         return hashlib.sha256(days.tobytes() + closes.tobytes()).hexdigest()
 
-    def to_series(self) -> pd.Series:
-        """Return the closes as a pandas Series over their days."""
-        return pd.Series(self.close, index=self.dates, name=self.name)
-
 
 def load_prices(
     path: str | Path | None = None,

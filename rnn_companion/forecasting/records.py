@@ -1,6 +1,8 @@
 """What was run, where, and with what result; and the file that keeps it.
 
-A record file is text, one record of JSON a line. Lines are only ever added.
+A record file is text, one record of JSON a line. Lines are only ever added. What a
+record of any kind has (settings, provenance, a key, its line of JSON) is in
+`RunRecord`; forecasts are one kind.
 
 Source: chapter *Recurrence*, section *On real prices*, and chapter *Forecasting
 Microsoft*.
@@ -9,21 +11,39 @@ Microsoft*.
 import io
 import json
 import os
+import platform
+import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Self,
+    TypeVar,
+    get_args,
+    get_type_hints,
+    overload,
+)
 
 import numpy as np
 import pandas as pd
+import torch
+
+from rnn_companion import __version__
+from rnn_companion.forecasting.settings import Experiment, require_choice
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from filelock import BaseFileLock
 
-# Versions of the results. Raise one by hand when the same settings begin to give other
-# numbers: older records then no longer count. Tests hold small runs against stored
-# numbers, so that such a change is noticed.
+# Versions of the results, by kind of record. Raise one by hand when the same settings
+# begin to give other numbers: older records then no longer count. Tests hold small
+# runs against stored numbers, so that such a change is noticed.
 RESULTS = {"forecast": 1, "memory": 1, "text": 1}
 
 
@@ -97,7 +117,7 @@ class Provenance:
     Parameters
     ----------
     data, checksum : str
-        Name and SHA-256 of the prices.
+        Name and SHA-256 of the data.
     device : str
         What it ran on.
     versions : dict
@@ -118,9 +138,135 @@ class Provenance:
     seconds: float
     results: int
 
+    @classmethod
+    def of_run(
+        cls,
+        kind: str,
+        data: str,
+        checksum: str,
+        device: torch.device,
+        started: float,
+    ) -> Self:
+        """Say where a record comes from whose run ends now, by this program.
+
+        Parameters
+        ----------
+        kind : str
+            Of the record, one of `RESULTS`.
+        data, checksum : str
+            Name and SHA-256 of the data.
+        device : torch.device
+            What it ran on.
+        started : float
+            When, by ``time.perf_counter()``.
+        """
+        cuda = device.type == "cuda"
+        return cls(
+            data=data,
+            checksum=checksum,
+            device=torch.cuda.get_device_name(device) if cuda else device.type,
+            versions={
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "rnn_companion": __version__,
+            },
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=round(time.perf_counter() - started, 3),
+            results=RESULTS[kind],
+        )
+
+
+class RunRecord:
+    """What records of every kind have; each kind is a frozen dataclass.
+
+    Its fields are those of JSON, tuples of them, and dataclasses of such fields.
+
+    Attributes
+    ----------
+    kind : str
+        One of `RESULTS`.
+    made_from : type
+        The dataclass of the settings. Each of its fields has a default.
+    settings : dict
+        All settings of the run, the seed among them.
+    provenance : Provenance
+        Data, device, versions, time.
+    """
+
+    kind: ClassVar[str]
+    made_from: ClassVar[type[Any]]
+    settings: dict[str, Any]
+    provenance: Provenance
+
+    @property
+    def key(self) -> str:
+        """Settings, data and version of the results: equal keys, equal numbers."""
+        origin = self.provenance
+        return self.key_of(self.settings, origin.checksum, origin.results)
+
+    @classmethod
+    def key_of(
+        cls, settings: dict[str, Any], checksum: str, results: int | None = None
+    ) -> str:
+        """Name a record before it is there: see `key`.
+
+        Parameters
+        ----------
+        settings : dict
+            Of the run. One that is missing counts as having its default. So a new
+            setting, if its default is what was done before, leaves the keys of older
+            records as they are.
+        checksum : str
+            Of the data.
+        results : int, optional
+            Version of the results; today's by default.
+        """
+        results = RESULTS[cls.kind] if results is None else results
+        settings = asdict(cls.made_from()) | settings
+        return json.dumps([settings, checksum, results], sort_keys=True)
+
+    def to_json(self) -> str:
+        """Write as one line of JSON."""
+        return json.dumps(asdict(self), allow_nan=False)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_json(cls, line: str) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the line is no record of this kind.
+        """
+        try:
+            record: Self = _typed(cls, json.loads(line))
+        except (AttributeError, LookupError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"not a record of the kind {cls.kind!r} ({error}): {line[:60]!r}"
+            ) from None
+        return record
+
+
+def _typed(kind: Any, value: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """Turn what JSON gives into a field of this type: tuples and dataclasses."""
+    parts = get_args(kind)
+    if isinstance(value, list):
+        whole = is_dataclass(parts[0])
+        return tuple(_typed(parts[0], v) for v in value) if whole else tuple(value)
+    of: Any = next((part for part in (kind, *parts) if is_dataclass(part)), None)
+    if of is None or value is None:
+        return value
+    types = get_type_hints(of)
+    return of(**{name: _typed(types[name], v) for name, v in value.items()})
+
+
+def rounded(value: float) -> float:
+    """Round to four significant digits, as records keep what is only drawn."""
+    return float(f"{value:.4g}")
+
 
 @dataclass(frozen=True)
-class Record:
+class Record(RunRecord):
     """The result of one experiment.
 
     Parameters
@@ -138,6 +284,9 @@ class Record:
         Data, device, versions, time.
     """
 
+    kind: ClassVar[str] = "forecast"
+    made_from: ClassVar[type[Any]] = Experiment
+
     settings: dict[str, Any]
     training_loss: tuple[float, ...]
     validation_loss: tuple[float, ...]
@@ -147,10 +296,9 @@ class Record:
     provenance: Provenance
 
     @property
-    def key(self) -> str:
-        """Settings, data and version of the results: equal keys, equal numbers."""
-        made_from = self.provenance.checksum, self.provenance.results
-        return record_key(self.settings, *made_from)
+    def experiment(self) -> Experiment:
+        """The settings as an experiment, to run it again."""
+        return Experiment(**self.settings)
 
     @property
     def mse(self) -> float:
@@ -166,16 +314,13 @@ class Record:
     def skill(self) -> float:
         """Part of persistence's error that the model avoids (`eq-skill`).
 
-        1 is perfect, 0 no better than "tomorrow = today", below 0 worse.
+        1 - mse / persistence_mse: 1 is perfect, 0 no better than "tomorrow = today",
+        below 0 worse.
         """
         return 1 - self.mse / self.persistence_mse
 
-    def without_forecasts(self) -> "Record":
-        """Drop the forecasts, which together with the dates give the data back."""
-        return replace(self, forecasts=None)
-
     def with_forecasts(self, which: str) -> "Record":
-        """Drop what need not be kept.
+        """Drop forecasts, which together with the dates give the data back.
 
         Parameters
         ----------
@@ -183,37 +328,13 @@ class Record:
             ``"all"``, ``"ends"`` (each window's first and last output, two hundredths
             of all at length 100) or ``"none"``.
         """
+        require_choice("forecasts", which, ("all", "ends", "none"))
         if which == "all" or self.forecasts is None:
             return self
-        if which == "ends":
-            ends = (1, len(self.mse_by_position))
-            return replace(self, forecasts=self.forecasts.at(ends))
-        if which != "none":
-            raise ValueError(f"unknown forecasts {which!r}: choose all, ends or none")
-        return self.without_forecasts()
-
-    def to_json(self) -> str:
-        """Write as one line of JSON."""
-        return json.dumps(asdict(self), allow_nan=False)
-
-    @classmethod
-    def from_json(cls, line: str) -> "Record":
-        """Read what `to_json` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the line is no record.
-        """
-        try:
-            fields = {k: _tuples(v) for k, v in json.loads(line).items()}
-            forecasts = fields.pop("forecasts")
-            if forecasts is not None:
-                forecasts = Forecasts(**{k: _tuples(v) for k, v in forecasts.items()})
-            provenance = Provenance(**fields.pop("provenance"))
-            return cls(forecasts=forecasts, provenance=provenance, **fields)
-        except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"not a record ({error}): {line[:60]!r}") from None
+        if which == "none":
+            return replace(self, forecasts=None)
+        ends = (1, len(self.mse_by_position))
+        return replace(self, forecasts=self.forecasts.at(ends))
 
 
 def origin(records: Iterable[Record], *, live: bool = False) -> str:
@@ -237,38 +358,23 @@ def origin(records: Iterable[Record], *, live: bool = False) -> str:
     )
 
 
-def record_key(settings: dict[str, Any], checksum: str, results: int) -> str:
-    """Name a result before it is there: see `Record.key`."""
-    return json.dumps([settings, checksum, results], sort_keys=True)
-
-
 class RecordFileError(ValueError):
     """A record file holds something that is not a record."""
 
 
-class Line(Protocol):
-    """What a record file can keep: it has a key, and is one line of JSON."""
-
-    @property
-    def key(self) -> str:
-        """Name the result: records with equal keys say the same."""
-
-    def to_json(self) -> str:
-        """Write as one line of JSON."""
-
-    @classmethod
-    def from_json(cls, line: str) -> Self:
-        """Read what `to_json` wrote; a ValueError if it is none."""
+class MissingRecordError(LookupError):
+    """A record file lacks records that a chapter or a program needs."""
 
 
-R = TypeVar("R", bound=Line)
+S = TypeVar("S", bound="DataclassInstance")  # settings of a run
+R = TypeVar("R", bound=RunRecord)  # its record
 
 
 class RecordFile(Generic[R]):
     """A file of records to which several processes may add at once.
 
-    A record is added whole or not at all: whatever stops the machine, the lines
-    before it are there, and the next to add finds the file as it was.
+    A record is added whole or not at all. After a crash all earlier lines are there,
+    and what is left of an unfinished line is removed.
 
     Parameters
     ----------
@@ -303,6 +409,53 @@ class RecordFile(Generic[R]):
             with self._lock():
                 self._roll_back()
         return self._records()
+
+    def find(
+        self, wanted: Iterable[S], data: str, *, command: str, gaps: bool = False
+    ) -> dict[S, R]:
+        """Look up the records of some settings, as today's program would make them.
+
+        Parameters
+        ----------
+        wanted : iterable of settings
+            Such as `Experiment`.
+        data : str
+            Checksum of the data they must have run on. Where there are several
+            editions of the data and any will do, their name.
+        command : str
+            What makes the records, for the message.
+        gaps : bool
+            Whether some of them may be missing.
+
+        Returns
+        -------
+        dict of settings to record
+            Those that ran with just these settings, on these data, by this version
+            of the results, in the order of `wanted`.
+
+        Raises
+        ------
+        MissingRecordError
+            If one is missing; with `gaps`, if all are. Names the first that is
+            missing, and the command.
+        RecordFileError
+            If the file is torn or foreign.
+        """
+        name = self._kind.key_of
+        there = {
+            name(record.settings, data, record.provenance.results): record
+            for record in self.read()
+            if data in (record.provenance.checksum, record.provenance.data)
+        }
+        keys = {settings: name(asdict(settings), data) for settings in wanted}
+        missing = [settings for settings, key in keys.items() if key not in there]
+        if missing and (len(missing) == len(keys) or not gaps):
+            raise MissingRecordError(
+                f"{self.path} lacks {len(missing)} of {len(keys)} records, of version "
+                f"{RESULTS[self._kind.kind]} of the results, the first that of "
+                f"{missing[0]}; to make them: {command}"
+            )
+        return {settings: there[k] for settings, k in keys.items() if k in there}
 
     def append(self, record: R) -> None:
         """Add a record, and return when it is on the disk.
@@ -374,7 +527,3 @@ def _write(file: io.FileIO, line: bytes) -> None:
     if file.write(line) != len(line):
         raise OSError(28, "the disk is full; the record was not written", file.name)
     os.fsync(file.fileno())
-
-
-def _tuples(value: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    return tuple(value) if isinstance(value, list) else value

@@ -35,11 +35,11 @@ class MinMaxScaler:
         return cls(minimum, maximum)
 
     def scale(self, close: Tensor) -> Tensor:
-        """Dollars to scaled."""
+        """Return (close - minimum) / (maximum - minimum), from dollars to scaled."""
         return (close - self.minimum) / (self.maximum - self.minimum)
 
     def unscale(self, scaled: Tensor) -> Tensor:
-        """Scaled to dollars (chapter 1, `eq-unscale`)."""
+        """Return minimum + scaled (maximum - minimum), dollars (`eq-unscale`)."""
         return self.minimum + scaled * (self.maximum - self.minimum)
 
 
@@ -115,7 +115,7 @@ def cut_windows(scaled: Tensor, layout: Layout) -> Windows:
 
 @dataclass(frozen=True)
 class Split:
-    """Windows to learn from, windows to be judged by, and the scaler of both."""
+    """Windows to learn from, windows to validate on, and the scaler of both."""
 
     training: Windows
     validation: Windows
@@ -123,7 +123,7 @@ class Split:
 
 
 def split_by_date(prices: Prices, layout: Layout, *, training: float = 0.8) -> Split:
-    """Learn from the first days, be judged by the last.
+    """Split by date: learn from the first days, validate on the last.
 
     The scaler is fitted on the training days alone; all targets of a training
     window are training days, all targets of a validation window are not. (A
@@ -176,7 +176,7 @@ def leaky_random_split(
     prices, layout, training
         As in `split_by_date`; the fraction is one of windows here.
     generator : torch.Generator
-        Deals out the windows.
+        Decides which windows are for training.
     """
     close = torch.from_numpy(prices.close)
     scaler = MinMaxScaler.fit(close)

@@ -1,19 +1,15 @@
-"""How long is the memory? The palindrome task, and what decides who learns it.
+"""The palindrome task: how long a network can keep a digit.
 
-A palindrome of digits is read but for its last digit, which is to be told. The
-answer is the first digit, so the network must keep one digit through T steps.
+A palindrome of digits is read but for its last digit, which the network has to
+predict. It equals the first digit, which must be kept through T steps.
 
 Source: chapter *How long is the memory?*; the defaults are those of the assignment
 behind the palindrome report.
 """
 
-from __future__ import annotations
-
-import json
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +18,11 @@ from rnn_companion.forecasting.configurations import Layout
 from rnn_companion.forecasting.experiment import (
     DivergenceError,
     choose_device,
-    provenance,
+    clipped_step,
 )
 from rnn_companion.forecasting.forecaster import CELLS, Forecaster
-from rnn_companion.forecasting.records import RESULTS, Provenance, record_key
+from rnn_companion.forecasting.records import Provenance, RunRecord, rounded
+from rnn_companion.forecasting.settings import require_choice, require_positive, seeded
 from rnn_companion.progress import progress_bar
 
 __all__ = [
@@ -44,6 +41,7 @@ __all__ = [
 DIGITS = 10
 ENCODINGS = ("scalar", "one-hot")
 STARTS = ("uniform", "orthogonal")
+PURPOSES = ("start", "orthogonal", "training", "validation")  # of random numbers
 SOLVED = 0.999  # validation accuracy at which a trial stops
 CHECK_EVERY = 50  # steps
 VALIDATION_SIZE = 1000
@@ -121,14 +119,14 @@ def encode(digits: Tensor, encoding: str) -> Tensor:
     ValueError
         For an unknown encoding.
     """
-    _one_of("encoding", encoding, ENCODINGS)
+    require_choice("encoding", encoding, ENCODINGS)
     if encoding == "scalar":
         return digits.float().unsqueeze(-1)
     return nn.functional.one_hot(digits, DIGITS).float()
 
 
 def set_orthogonal(model: Forecaster, generator: torch.Generator) -> None:
-    """Start every recurrent matrix as an orthogonal one (`eq-orthogonal`).
+    """Start every recurrent matrix as an orthogonal one, W^T W = I (`eq-orthogonal`).
 
     Source: Saxe, McClelland and Ganguli (2014). The gates of an LSTM or a GRU get
     one orthogonal matrix each.
@@ -141,9 +139,10 @@ def set_orthogonal(model: Forecaster, generator: torch.Generator) -> None:
 
 @torch.no_grad()
 def set_forget_bias(model: Forecaster, bias: float) -> None:
-    """Start an LSTM with open forget gates (`eq-forget-start`).
+    """Start an LSTM with open forget gates, b_f = bias (`eq-forget-start`).
 
-    Torch keeps two biases; the first is set and the second cleared.
+    With zero inputs a cell then keeps sigma(bias) of itself at each step. Torch has
+    two biases; the first is set and the second cleared.
 
     Raises
     ------
@@ -161,10 +160,10 @@ def set_forget_bias(model: Forecaster, bias: float) -> None:
 def latch(length: int, encoding: str = "one-hot") -> Forecaster:
     """Build, by hand, a tanh network that solves the task at any length.
 
-    The first step writes a code of the first digit into the signs of the units, and
-    each unit holds its sign against every later input (`eq-latch`). With one-hot
-    inputs four units hold the digit's four bits; with scalar inputs nine units hold
-    whether the digit is at least 1, 2, ..., 9.
+    h_t = tanh(W_xh x_t + w h_{t-1} + b_h) (`eq-latch`). The first step writes a code
+    of the first digit into the signs of the units, and w is so large that no later
+    input changes a sign. With one-hot inputs four units keep the digit's four bits;
+    with scalar inputs nine units keep whether it is at least 1, 2, ..., 9.
 
     Parameters
     ----------
@@ -183,7 +182,7 @@ def latch(length: int, encoding: str = "one-hot") -> Forecaster:
     ValueError
         For an unknown encoding.
     """
-    _one_of("encoding", encoding, ENCODINGS)
+    require_choice("encoding", encoding, ENCODINGS)
     digit = torch.arange(DIGITS).unsqueeze(1)
     if encoding == "one-hot":
         code = 2.0 * ((digit >> torch.arange(4)) & 1) - 1  # (10, 4): the bits
@@ -200,7 +199,7 @@ def latch(length: int, encoding: str = "one-hot") -> Forecaster:
         "head.weight": code,  # the digit whose code agrees with most units wins
         "head.bias": torch.zeros(DIGITS),
     }
-    model = _model(Trial(length=length, encoding=encoding, hidden_size=h))
+    model = Trial(length=length, encoding=encoding, hidden_size=h).model()
     model.load_state_dict(weights)
     return model
 
@@ -237,7 +236,7 @@ class Trial:
     Raises
     ------
     ValueError
-        For a setting that means nothing: names it and what it may be.
+        For an invalid setting: names it and what it may be.
     """
 
     cell: str = "rnn"
@@ -253,36 +252,37 @@ class Trial:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _one_of("cell", self.cell, CELLS)
-        _one_of("encoding", self.encoding, ENCODINGS)
-        _one_of("start", self.start, STARTS)
-        for name in ("hidden_size", "learning_rate", "batch_size", "clip", "steps"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        require_choice("cell", self.cell, CELLS)
+        require_choice("encoding", self.encoding, ENCODINGS)
+        require_choice("start", self.start, STARTS)
+        sizes = ("hidden_size", "learning_rate", "batch_size", "clip", "steps")
+        require_positive(self, *sizes)
         if self.length < 2:
             raise ValueError(f"length must be at least 2, got {self.length}")
         if self.forget_bias is not None and self.cell != "lstm":
             raise ValueError(f"forget_bias is for the cell 'lstm', not {self.cell!r}")
 
+    def generator(
+        self, purpose: str, device: torch.device | str = "cpu"
+    ) -> torch.Generator:
+        """Make the generator of one of `PURPOSES`, the same for the same seed."""
+        return seeded(self.seed, purpose, PURPOSES, device)
+
     def model(self) -> Forecaster:
         """Make the untrained model, the same for the same seed."""
-        model = _model(self)
+        model = Forecaster(
+            self.cell,
+            Layout("many-to-one", self.length),
+            input_size=1 if self.encoding == "scalar" else DIGITS,
+            hidden_size=self.hidden_size,
+            output_size=DIGITS,
+            generator=self.generator("start"),
+        )
         if self.start == "orthogonal":
-            set_orthogonal(model, _generator(self.seed, "orthogonal"))
+            set_orthogonal(model, self.generator("orthogonal"))
         if self.forget_bias is not None:
             set_forget_bias(model, self.forget_bias)
         return model
-
-
-def _model(trial: Trial) -> Forecaster:
-    return Forecaster(
-        trial.cell,
-        Layout("many-to-one", trial.length),
-        input_size=1 if trial.encoding == "scalar" else DIGITS,
-        hidden_size=trial.hidden_size,
-        output_size=DIGITS,
-        generator=_generator(trial.seed, "start"),
-    )
 
 
 @dataclass(frozen=True)
@@ -310,7 +310,7 @@ class Checks:
 
 
 @dataclass(frozen=True)
-class TrialRecord:
+class TrialRecord(RunRecord):
     """The result of one trial.
 
     Parameters
@@ -323,15 +323,12 @@ class TrialRecord:
         Device, versions, time. The data are the task itself.
     """
 
+    kind: ClassVar[str] = "memory"
+    made_from: ClassVar[type[Any]] = Trial
+
     settings: dict[str, Any]
     checks: Checks
     provenance: Provenance
-
-    @property
-    def key(self) -> str:
-        """Settings and version of the results: equal keys, equal numbers."""
-        made_from = self.provenance.checksum, self.provenance.results
-        return record_key(self.settings, *made_from)
 
     @property
     def trial(self) -> Trial:
@@ -353,34 +350,11 @@ class TrialRecord:
         """Whether the last check was (nearly) without error."""
         return self.accuracy >= SOLVED
 
-    def to_json(self) -> str:
-        """Write as one line of JSON."""
-        return json.dumps(asdict(self), allow_nan=False)
-
-    @classmethod
-    def from_json(cls, line: str) -> TrialRecord:
-        """Read what `to_json` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the line is no record of a trial.
-        """
-        try:
-            fields = json.loads(line)
-            checks = Checks(**{k: tuple(v) for k, v in fields["checks"].items()})
-            origin = Provenance(**fields["provenance"])
-            return cls(fields["settings"], checks, origin)
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(
-                f"not a record of a trial ({error}): {line[:60]!r}"
-            ) from None
-
 
 def run_trial(
     trial: Trial, *, device: str = "auto", progress: bool = True
 ) -> TrialRecord:
-    """Train a network on palindromes until it has solved the task or ran its steps.
+    """Train a network on palindromes until it has solved the task, or all its steps.
 
     Parameters
     ----------
@@ -403,11 +377,11 @@ def run_trial(
     started, place = time.perf_counter(), choose_device(device)
     model = trial.model().to(place)
     optimizer = torch.optim.RMSprop(model.parameters(), lr=trial.learning_rate)
-    training = _generator(trial.seed, "training", place)
+    training = trial.generator("training", place)
     held_out = palindromes(
         trial.length,
         VALIDATION_SIZE,
-        generator=_generator(trial.seed, "validation", place),
+        generator=trial.generator("validation", place),
         validation=True,
     )
     rows: list[list[float]] = []
@@ -431,12 +405,8 @@ def run_trial(
     return TrialRecord(
         settings=asdict(trial),
         checks=Checks(*(tuple(column) for column in zip(*rows, strict=True))),
-        provenance=provenance(
-            "palindromes",
-            "",
-            place,
-            time.perf_counter() - started,
-            RESULTS["memory"],
+        provenance=Provenance.of_run(
+            TrialRecord.kind, "palindromes", "", place, started
         ),
     )
 
@@ -450,10 +420,7 @@ def _step(
 ) -> Tensor:
     """Take one step; return loss, accuracy and gradient norm from before it."""
     loss, accuracy = _measure(trial, model, digits, targets)
-    optimizer.zero_grad()
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_(model.parameters(), trial.clip)
-    optimizer.step()
+    norm = clipped_step(loss, model, optimizer, trial.clip)
     return torch.stack([loss.detach(), accuracy, norm])
 
 
@@ -482,21 +449,4 @@ def _check(
     loss, accuracy = _measure(trial, model, *held_out)
     training_loss, training_accuracy, _ = seen.mean(0).tolist()
     values = [training_loss, training_accuracy, loss.item(), accuracy.item()]
-    return [step, *map(_rounded, [*values, seen[:, 2].max().item()])]
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")
-
-
-def _generator(
-    seed: int, purpose: str, device: torch.device | str = "cpu"
-) -> torch.Generator:
-    """Make a generator for one purpose, so that no draw shifts another."""
-    stream = ("start", "orthogonal", "training", "validation").index(purpose)
-    return torch.Generator(device).manual_seed(4 * seed + stream)
-
-
-def _one_of(name: str, value: str, known: Iterable[str]) -> None:
-    if value not in known:
-        raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(known)}")
+    return [step, *map(rounded, [*values, seen[:, 2].max().item()])]

@@ -4,8 +4,7 @@ Source: chapter *How long is the memory?*, section *The trials*.
 """
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -13,10 +12,10 @@ from typing import Any
 
 from rnn_companion.forecasting.forecaster import GATES
 from rnn_companion.forecasting.grid import complete
-from rnn_companion.forecasting.records import RESULTS, RecordFile, record_key
+from rnn_companion.forecasting.records import RecordFile
 from rnn_companion.tasks.memory import Trial, TrialRecord, run_trial
 
-__all__ = ["RECIPES", "recipe_of", "run_trials", "trials"]
+__all__ = ["RECIPES", "recipe_of", "recorded", "run_trials", "trials"]
 
 # What the chapter changes, one thing at a time, from the assignment's settings.
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
@@ -65,7 +64,7 @@ def trials(seeds: Iterable[int] = range(3)) -> list[Trial]:
     -------
     list of Trial
         The assignment's settings at 5 to 30 digits (20 with an LSTM), and every
-        recipe where it tells something.
+        recipe at the lengths that the chapter compares.
     """
     return [
         replace(
@@ -96,15 +95,19 @@ def cost(trial: Trial) -> int:
 def run_trials(
     trials: Sequence[Trial],
     *,
-    out: str | Path | None = None,
     device: str = "auto",
-    workers: int | None = None,
-    executor: Executor | None = None,
-    progress: bool = True,
+    **options: Any,  # noqa: ANN401 - `complete` names them
 ) -> list[TrialRecord]:
     """Run trials side by side, and go on where an earlier call was stopped.
 
-    The parameters are those of `rnn_companion.forecasting.grid.run_all`.
+    Parameters
+    ----------
+    trials : sequence of Trial
+        Started in this order.
+    device : str
+        See `choose_device`.
+    **options
+        Such as `out` and `workers`, as in `rnn_companion.forecasting.grid.run_all`.
 
     Returns
     -------
@@ -119,12 +122,36 @@ def run_trials(
         If `out` is torn or foreign.
     """
     return complete(
-        [(record_key(asdict(t), "", RESULTS["memory"]), t) for t in trials],
+        trials,
         partial(run_trial, device=device, progress=False),
-        None if out is None else RecordFile(out, TrialRecord),
+        TrialRecord,
+        "",
         cost=cost,
         device=device,
-        workers=workers,
-        executor=executor,
-        progress=progress,
+        **options,
     )
+
+
+def recorded(
+    path: str | Path, trials: Iterable[Trial], *, gaps: bool = False
+) -> list[TrialRecord]:
+    """Look trials up in a record file.
+
+    The parameters are those of `rnn_companion.forecasting.grid.recorded`.
+
+    Returns
+    -------
+    list of TrialRecord
+        Of this version of the results, in the order in which they were run.
+
+    Raises
+    ------
+    MissingRecordError
+        If one is missing: names it, and the command that makes it.
+    RecordFileError
+        If the file is torn or foreign.
+    """
+    command = f"rnn-companion palindromes --out {path}"
+    file = RecordFile(path, TrialRecord)
+    found = file.find(trials, "", command=command, gaps=gaps)
+    return sorted(found.values(), key=lambda record: record.provenance.date)

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from rnn_companion.forecasting.configurations import Layout
-from rnn_companion.forecasting.experiment import Experiment, make_optimizer
+from rnn_companion.forecasting.experiment import make_optimizer
 from rnn_companion.forecasting.forecaster import Forecaster
 from rnn_companion.forecasting.prices import Prices
+from rnn_companion.forecasting.settings import Experiment
 from rnn_companion.gradients import (
     cell_of,
     clip,
@@ -18,7 +19,7 @@ from rnn_companion.gradients import (
     starting_matrix,
     total_norm,
 )
-from rnn_companion.tasks.memory import DIGITS, encode, palindromes
+from rnn_companion.tasks.memory import DIGITS, VALIDATION_SIZE, encode, palindromes
 
 __all__ = ["Lesson", "Watched", "accuracy", "reach", "watch_lesson", "watch_prices"]
 
@@ -164,7 +165,7 @@ class Lesson:
         return model
 
     def penalty(self, model: Forecaster) -> Tensor:
-        """Return what is added to the loss (`eq-grad-decay`)."""
+        """Return l1 sum abs(W_hh) + l2/2 sum W_hh^2 (`eq-grad-decay`)."""
         W_hh = model.get_parameter(RECURRENT)
         return self.l1 * W_hh.abs().sum() + self.l2 / 2 * W_hh.square().sum()
 
@@ -209,26 +210,18 @@ def watch_lesson(lesson: Lesson) -> tuple[Forecaster, Watched]:
 
 
 @torch.no_grad()
-def accuracy(model: Forecaster, *, count: int = 1000, seed: int = 0) -> float:
-    """Return the share of palindromes, none trained on, whose end is told rightly.
+def accuracy(model: Forecaster) -> float:
+    """Return the share of 1000 palindromes, none trained on, that it gets right.
 
     Parameters
     ----------
     model : Forecaster
         From `watch_lesson`.
-    count : int
-        How many palindromes to try.
-    seed : int
-        Draws them.
-
-    Returns
-    -------
-    float
     """
     digits, target = palindromes(
         model.layout.length,
-        count,
-        generator=torch.Generator().manual_seed(seed),
+        VALIDATION_SIZE,
+        generator=torch.Generator().manual_seed(0),
         validation=True,
     )
     answers = model(encode(digits, "one-hot"))[-1].argmax(-1)  # (B,)

@@ -120,12 +120,12 @@ def test_the_matmul_precision_is_exact_and_put_back() -> None:
 def test_a_matmul_that_rounds_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with bfloat16 units errs by about 2e-3 under "medium"."""
     monkeypatch.setattr(engine, "_matmul_error", lambda *shape: 2e-3)
-    engine._medium_is_exact.cache_clear()
+    engine.medium_is_exact.cache_clear()
     try:
         with exact_matmul():
             assert torch.get_float32_matmul_precision() == "highest"
     finally:
-        engine._medium_is_exact.cache_clear()
+        engine.medium_is_exact.cache_clear()
 
 
 @pytest.mark.gpu

@@ -34,6 +34,7 @@ from rnn_companion.forecasting.grid import (
 from rnn_companion.forecasting.prices import Prices
 from rnn_companion.forecasting.records import (
     RESULTS,
+    MissingRecordError,
     Record,
     RecordFile,
     RecordFileError,
@@ -174,11 +175,33 @@ def test_only_records_of_these_settings_data_and_results_are_found(
     out = tmp_path / "records.jsonl"
     first, second = run_all(small[:2], prices, out=out, workers=1, device="cpu")
     wanted = [small[1], small[2]]
-    assert recorded(out, wanted, prices.checksum) == {small[1]: second}
-    assert recorded(out, small, "other data") == {}
-    assert list(recorded(out, small, prices.checksum).values()) == [first, second]
+    assert recorded(out, wanted, prices.checksum, gaps=True) == {small[1]: second}
+    found = recorded(out, small, prices.checksum, gaps=True)
+    assert list(found.values()) == [first, second]
+    with pytest.raises(MissingRecordError, match="lacks 2 of 2 records"):
+        recorded(out, small[:2], "other data", gaps=True)
     monkeypatch.setitem(RESULTS, "forecast", RESULTS["forecast"] + 1)
-    assert recorded(out, small, prices.checksum) == {}
+    with pytest.raises(MissingRecordError, match=f"version {RESULTS['forecast']} of"):
+        recorded(out, small[:2], prices.checksum, gaps=True)
+
+
+def test_a_missing_record_is_named_with_the_command_that_makes_it(
+    prices: Prices, csv: Path, tmp_path: Path
+) -> None:
+    """Run the very command: then nothing is missing any more."""
+    out = tmp_path / "records.jsonl"
+    wanted = grid(cells=("lstm",), lengths=(3, 5), seeds=(1,), protocol="source")
+    wanted = [replace(e, hidden_size=4, epochs=1) for e in wanted]
+    with pytest.raises(MissingRecordError) as error:
+        recorded(out, wanted, prices.checksum)
+    message, command = str(error.value).split("; to make them: rnn-companion ")
+    assert f"{out} lacks 8 of 8 records" in message
+    assert str(wanted[0]) in message
+    small = ["--epochs", "1", "--hidden", "4", "--workers", "1", "--device", "cpu"]
+    assert main([*command.split(), *small, "--data", str(csv)]) == 0
+    assert set(recorded(out, wanted, prices.checksum)) == set(wanted)
+    with pytest.raises(MissingRecordError, match=r"lacks 1 of 9 records.*length=4"):
+        recorded(out, [*wanted, replace(wanted[0], length=4)], prices.checksum)
 
 
 def test_a_file_that_holds_something_else_is_refused_before_anything_runs(

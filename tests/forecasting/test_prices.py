@@ -162,8 +162,3 @@ def test_checksum_depends_on_days_and_closes_alone() -> None:
     assert prices.checksum == hashlib.sha256(by_hand).hexdigest()
     assert Prices(days, np.array([1.5, 2.5]), "b").checksum == prices.checksum
     assert Prices(days, np.array([1.5, 2.6]), "a").checksum != prices.checksum
-
-
-def test_to_series_keeps_days_and_closes() -> None:
-    series = load_prices().to_series()
-    assert series.loc["2013-03-01"] == load_prices().close[-1]

@@ -5,7 +5,7 @@ import os
 import random
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -14,13 +14,16 @@ import pytest
 from rnn_companion.forecasting import records
 from rnn_companion.forecasting.records import (
     Forecasts,
+    MissingRecordError,
     Provenance,
     Record,
     RecordFile,
     RecordFileError,
     origin,
 )
+from rnn_companion.forecasting.settings import Experiment
 
+BOOK = Path(__file__).parents[2] / "book" / "records"
 PLACE = Provenance("MSFT", "sum", "cpu", {"torch": "2"}, "2026-01-01", 1.0, 1)
 
 
@@ -222,6 +225,57 @@ def test_the_key_is_settings_data_and_version_of_the_results() -> None:
     assert replace(record, settings=swapped, provenance=later).key == record.key
 
 
+def test_a_record_from_before_a_setting_counts_as_having_its_default(
+    tmp_path: Path,
+) -> None:
+    """Settings that come later leave older records where they are found."""
+
+    @dataclass(frozen=True)
+    class Later(Experiment):
+        forget_bias: float | None = None
+        truncation: int = 0
+
+    class LaterRecord(Record):
+        made_from = Later
+
+    older = make()  # has neither, nor most others
+    assert older.key == Record.key_of(asdict(Experiment(cell="rnn", seed=0)), "sum")
+    assert replace(older, settings={}).key == older.key  # both are defaults
+    file = RecordFile(tmp_path / "records.jsonl", LaterRecord)
+    file.append(LaterRecord(**vars(older)))
+    wanted = Later(forget_bias=None)
+    assert file.find([wanted], "sum", command="")[wanted].settings == older.settings
+    for other in (Later(forget_bias=1.0), Later(truncation=3), Later(seed=1)):
+        with pytest.raises(MissingRecordError, match="lacks 1 of 1"):
+            file.find([other], "sum", command="")
+
+
+def test_every_record_of_the_book_is_found_by_its_own_settings() -> None:
+    """None is of older results, or of settings that have changed since."""
+    for path in sorted(BOOK.glob("*-protocol*.jsonl")):
+        records = RecordFile(path).read()
+        wanted = {r.experiment: r for r in records}
+        assert len(wanted) == len(records) > 0
+        checksum = records[0].provenance.checksum
+        assert RecordFile(path).find(wanted, checksum, command="") == wanted
+
+
+def test_gaps_must_be_allowed_and_a_file_without_any_is_no_gap(
+    file: RecordFile[Record],
+) -> None:
+    file.append(make())
+    known, other = Experiment(), Experiment(seed=1)
+    assert list(file.find([other, known], "MSFT", command="", gaps=True)) == [known]
+    with pytest.raises(
+        MissingRecordError, match=r"1 of 2 .*seed=1.*them: run it"
+    ):
+        file.find([known, other], "MSFT", command="run it")
+    with pytest.raises(MissingRecordError, match="lacks 1 of 1"):
+        file.find([other], "MSFT", command="", gaps=True)
+    with pytest.raises(MissingRecordError, match="lacks 1 of 1"):
+        file.find([known], "other data", command="")
+
+
 def test_the_ends_are_the_first_and_last_output() -> None:
     ends = make(size=9).with_forecasts("ends").forecasts
     assert ends is not None
@@ -229,5 +283,5 @@ def test_the_ends_are_the_first_and_last_output() -> None:
     assert ends.truth == tuple(0.1 * n for n in (0, 2, 3, 5, 6, 8))
     assert make(size=9).with_forecasts("none").forecasts is None
     assert make(size=9).with_forecasts("all") == make(size=9)
-    with pytest.raises(ValueError, match="'some': choose all, ends or none"):
+    with pytest.raises(ValueError, match="'some': choose one of all, ends, none"):
         make(size=9).with_forecasts("some")

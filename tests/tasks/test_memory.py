@@ -13,7 +13,11 @@ from torch import nn
 
 from rnn_companion.cli import main
 from rnn_companion.forecasting.experiment import DivergenceError
-from rnn_companion.forecasting.records import RecordFile, RecordFileError
+from rnn_companion.forecasting.records import (
+    MissingRecordError,
+    RecordFile,
+    RecordFileError,
+)
 from rnn_companion.tasks.memory import (
     DIGITS,
     Trial,
@@ -24,7 +28,7 @@ from rnn_companion.tasks.memory import (
     run_trial,
     set_forget_bias,
 )
-from rnn_companion.tasks.sweep import RECIPES, recipe_of, run_trials, trials
+from rnn_companion.tasks.sweep import RECIPES, recipe_of, recorded, run_trials, trials
 
 SMALL = Trial(
     length=3, encoding="one-hot", hidden_size=16, learning_rate=0.01, batch_size=64
@@ -248,7 +252,7 @@ def test_a_record_survives_its_json() -> None:
 
 @pytest.mark.parametrize("line", ["", "{}", "[]", '{"settings": {}, "checks": {}}'])
 def test_a_line_that_is_no_record_is_refused(line: str) -> None:
-    with pytest.raises(ValueError, match="not a record of a trial"):
+    with pytest.raises(ValueError, match="not a record of the kind 'memory'"):
         TrialRecord.from_json(line)
 
 
@@ -296,6 +300,8 @@ def test_trials_are_kept_and_not_run_again(tmp_path: Path) -> None:
     assert every[:2] == first
     assert out.read_text().splitlines()[:2] == lines
     assert [record.trial for record in every] == QUICK
+    found = {record.trial: record for record in recorded(out, QUICK)}
+    assert found == dict(zip(QUICK, every, strict=True))
     assert RecordFile(out, TrialRecord).read() == every
 
 
@@ -311,7 +317,10 @@ def test_another_version_of_the_results_runs_again(tmp_path: Path) -> None:
     (record,) = run_trials(QUICK[:1], device="cpu", workers=1, progress=False)
     old = replace(record, provenance=replace(record.provenance, results=0))
     RecordFile(out, TrialRecord).append(old)
+    with pytest.raises(MissingRecordError, match="rnn-companion palindromes --out"):
+        recorded(out, QUICK[:1])
     run_trials(QUICK[:1], out=out, device="cpu", workers=1, progress=False)
+    assert recorded(out, QUICK[:1])[0].provenance.results != 0
     versions = [r.provenance.results for r in RecordFile(out, TrialRecord).read()]
     assert versions == [0, record.provenance.results]
 
@@ -319,7 +328,7 @@ def test_another_version_of_the_results_runs_again(tmp_path: Path) -> None:
 def test_a_record_of_something_else_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "trials.jsonl"
     out.write_text('{"settings": {}}\n')
-    with pytest.raises(RecordFileError, match="line 1: not a record of a trial"):
+    with pytest.raises(RecordFileError, match="line 1: not a record of the kind"):
         run_trials(QUICK, out=out, device="cpu", workers=1, progress=False)
 
 
@@ -352,20 +361,19 @@ def test_the_command_refuses_what_the_chapter_has_not(
 
 # What the chapter rests on ------------------------------------------------------
 
-RECORDED = Path(__file__).parents[1] / "book" / "records" / "memory.jsonl"
+RECORDED = Path(__file__).parents[2] / "book" / "records" / "memory.jsonl"
 
 
 def test_every_recorded_trial_is_there_with_every_seed() -> None:
     """All trials of the chapter and no others: statements rest on three seeds."""
-    recorded = [record.trial for record in RecordFile(RECORDED, TrialRecord).read()]
-    assert len(set(recorded)) == len(recorded)
-    assert set(recorded) == set(trials())
+    kept = [record.trial for record in RecordFile(RECORDED, TrialRecord).read()]
+    assert len(set(kept)) == len(kept)
+    assert kept == [record.trial for record in recorded(RECORDED, trials())]
 
 
 def test_a_recorded_trial_can_be_run_again() -> None:
-    records = RecordFile(RECORDED, TrialRecord).read()
-    recorded = next(r for r in records if r.trial == Trial(length=5))
+    (then,) = recorded(RECORDED, [Trial(length=5)])
     again = run_trial(Trial(length=5, steps=100), device="cpu", progress=False)
     for name in ("training_loss", "validation_loss"):
-        now, then = (getattr(r.checks, name)[:2] for r in (again, recorded))
-        assert now == pytest.approx(then, abs=0.02)
+        ours, theirs = (getattr(r.checks, name)[:2] for r in (again, then))
+        assert ours == pytest.approx(theirs, abs=0.02)

@@ -15,7 +15,7 @@ from torch import nn
 from rnn_companion import networks
 from rnn_companion.cli import main
 from rnn_companion.forecasting.experiment import DivergenceError
-from rnn_companion.forecasting.records import RecordFile
+from rnn_companion.forecasting.records import MissingRecordError, RecordFile
 from rnn_companion.tasks.text import (
     CharacterModel,
     Corpus,
@@ -26,6 +26,7 @@ from rnn_companion.tasks.text import (
     load_model,
     longest_copy,
     probabilities,
+    recorded,
     sample,
     save_model,
     show,
@@ -220,11 +221,11 @@ def test_what_is_shown_is_what_was_written(
     written = sample(model(), "the", 300)
     for value in ("", "1"):
         monkeypatch.setenv("RNN_COMPANION_BOOK", value)
-        show(stream(model(), "the"), 300, width=20)
+        show(stream(model(), "the"), 300)
         shown = capsys.readouterr().out
         assert shown.replace("\n", " ")[:-1] == written.replace("\n", " ")
         lines = shown.split("\n")
-        assert all(" " not in line[20:] for line in lines)
+        assert all(" " not in line[76:] for line in lines)
 
 
 def test_a_sample_is_its_generators() -> None:
@@ -259,8 +260,8 @@ def test_the_longest_copy_is_the_longest(written: str, corpus: str) -> None:
 def test_context_loss_tells_the_same_characters_with_more_and_more_before() -> None:
     """The loss of one target, computed from the model's own output."""
     network, contexts = model(), (1, 3, 8)
-    losses = context_loss(network, RHYME, contexts, count=6, generator=seeded(2))
-    targets = torch.randint(8, len(RHYME), (6,), generator=seeded(2)).tolist()
+    losses = context_loss(network, RHYME, contexts, count=6)
+    targets = torch.randint(8, len(RHYME), (6,), generator=seeded(0)).tolist()
     for row, context in enumerate(contexts):
         for column, target in enumerate(targets):
             read = network.encode(RHYME[target - context : target])
@@ -382,7 +383,7 @@ def test_without_held_out_text_there_is_no_validation() -> None:
 
 
 def test_a_loss_that_is_not_finite_says_where() -> None:
-    with pytest.raises(DivergenceError, match=r"not finite at step 1: try a learning"):
+    with pytest.raises(DivergenceError, match=r"(nan|inf) at step 1: try a learning"):
         train(replace(SMALL, learning_rate=1e38), CORPUS, device="cpu", progress=False)
 
 
@@ -420,9 +421,24 @@ def test_a_record_survives_its_json() -> None:
     assert TextRecord.from_json(record.to_json()) == record
 
 
+def test_a_record_is_found_by_settings_text_and_version(tmp_path: Path) -> None:
+    file = tmp_path / "text.jsonl"
+    _, record = train(SMALL, CORPUS, device="cpu", progress=False)
+    RecordFile(file, TextRecord).append(record)
+    for data in (CORPUS.checksum, CORPUS.name):
+        assert recorded(file, SMALL, data) == record
+    for training, data in ((SMALL, "prose"), (replace(SMALL, seed=1), CORPUS.name)):
+        with pytest.raises(MissingRecordError, match=r"text train .*--record"):
+            recorded(file, training, data)
+    old = replace(record, provenance=replace(record.provenance, results=0))
+    RecordFile(tmp_path / "old.jsonl", TextRecord).append(old)
+    with pytest.raises(MissingRecordError, match="lacks 1 of 1 records, of version"):
+        recorded(tmp_path / "old.jsonl", SMALL, CORPUS.name)
+
+
 @pytest.mark.parametrize("line", ["", "{}", "[]", '{"marks": [], "provenance": {}}'])
 def test_a_line_that_is_no_record_is_refused(line: str) -> None:
-    with pytest.raises(ValueError, match="not a record of a text"):
+    with pytest.raises(ValueError, match="not a record of the kind 'text'"):
         TextRecord.from_json(line)
 
 
@@ -546,17 +562,13 @@ def test_the_command_says_what_is_wrong(
 
 # What the chapter rests on ------------------------------------------------------
 
-RECORDS = Path(__file__).parents[1] / "book" / "records"
-
-
-def recorded(name: str) -> TextRecord:
-    records = RecordFile(RECORDS / "text.jsonl", TextRecord).read()
-    return next(r for r in records if r.provenance.data == name)
+RECORDS = Path(__file__).parents[2] / "book" / "records"
 
 
 def test_the_recorded_model_is_the_records() -> None:
     """Its loss by context, against the last mark's, on a Python of that edition."""
-    record, corpus = recorded("Python's help() topics"), load_corpus()
+    corpus = load_corpus()
+    record = recorded(RECORDS / "text.jsonl", TextTraining(), corpus.name)
     network = load_model(RECORDS / "text.pt")
     _, held_out = corpus.split(record.settings["training"])
     known = "".join(c for c in held_out if c in network.vocabulary)
@@ -568,7 +580,8 @@ def test_the_recorded_model_is_the_records() -> None:
 
 
 def test_the_recorded_training_begins_as_it_would_now() -> None:
-    record, corpus = recorded("Python's help() topics"), load_corpus()
+    corpus = load_corpus()
+    record = recorded(RECORDS / "text.jsonl", TextTraining(), corpus.name)
     training = TextTraining(**{**record.settings, "steps": 10, "mark_every": 10})
     _, now = train(training, corpus, device="cpu", progress=False)
     same = record.provenance.checksum == corpus.checksum
@@ -578,9 +591,9 @@ def test_the_recorded_training_begins_as_it_would_now() -> None:
 
 
 def test_nothing_of_the_private_book_is_in_its_record() -> None:
-    records = RecordFile(RECORDS / "text.jsonl", TextRecord).read()
-    private = [r for r in records if r.provenance.data == "grimms_fairy_tales.txt"]
-    assert {r.settings["optimizer"] for r in private} == {"rmsprop", "adam"}
-    for record in private:
+    for optimizer in ("rmsprop", "adam"):
+        training = TextTraining(optimizer=optimizer, training=1.0)
+        name = "grimms_fairy_tales.txt"
+        record = recorded(RECORDS / "text.jsonl", training, name)
         assert {mark.written for mark in record.marks} == {None}
         assert [mark.step for mark in record.marks] == list(range(0, 3201, 400))
