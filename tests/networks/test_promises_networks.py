@@ -1,4 +1,4 @@
-"""What the recurrences promise beside agreeing with torch's: the letter of equations."""
+"""What the recurrences promise beside agreeing with torch's: equations in numbers."""
 
 import math
 import re
@@ -110,7 +110,9 @@ def test_a_wrong_shape_is_named_with_the_one_expected_and_why() -> None:
         r"3 inputs, and W_xh has 4 units$",
     ):
         networks.check_rnn(random(5, 2, 3), random(1, 4), *layer)
-    with pytest.raises(ValueError, match=r"^X has shape \(2, 3\): expected \(T, B, d\)"):
+    with pytest.raises(
+        ValueError, match=r"^X has shape \(2, 3\): expected \(T, B, d\)"
+    ):
         networks.check_rnn(random(2, 3), random(2, 4), *layer)
     with pytest.raises(ValueError, match=r"^W_h has shape \(12, 4\): expected \(16, 4"):
         networks.check_lstm(
