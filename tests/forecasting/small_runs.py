@@ -83,9 +83,9 @@ def digest(tensors: Iterable[Tensor]) -> list[float]:
 
 
 def made_prices(days: int = 40) -> Prices:
-    """Make prices that rise over the years, so that a leak of the future shows."""
+    """Make prices that rise above all training days, so that a leak of them shows."""
     n = np.arange(days)
-    close = 30 + 8 * np.sin(n / 3) + 3 * np.sin(1.7 * n) + n / 4
+    close = 30 + 8 * np.sin(n / 3) + 3 * np.sin(1.7 * n) + n
     return Prices(pd.bdate_range("2020-01-01", periods=days), close, "made")
 
 

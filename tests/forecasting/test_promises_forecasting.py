@@ -331,7 +331,7 @@ def test_no_purpose_and_no_seed_shares_its_draws_with_another() -> None:
         return torch.cat([p.detach().flatten() for p in e.model().parameters()])
 
     def dealt(e: Experiment) -> list[int]:
-        return e.split(made()).training.days[0].tolist()  # type: ignore[no-any-return]
+        return e.split(made()).training.days[0].tolist()
 
     assert dealt(replace(base, hidden_size=9, cell="lstm")) == dealt(base)
     assert torch.equal(start(replace(base, protocol="honest")), start(base))
@@ -420,7 +420,7 @@ def test_a_divergence_is_told_by_its_step_in_its_epoch(clip: float | None) -> No
             gradients = torch.autograd.grad(loss, list(model.parameters()))
             with torch.no_grad():
                 for weight, gradient in zip(model.parameters(), gradients, strict=True):
-                    weight -= 3e3 * gradient
+                    weight.sub_(3e3 * gradient)
             losses.append(loss.item())
     first = [math.isfinite(loss) for loss in losses].index(False)
     assert 4 < first < 40  # in a later epoch
@@ -666,7 +666,7 @@ def test_an_executor_is_given_all_runs_at_once(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_all_failures_are_counted_and_the_first_is_named(tmp_path: Path) -> None:
-    bad = {"learning_rate": 1e30, "optimizer": "sgd"}
+    bad: dict[str, Any] = {"learning_rate": 1e30, "optimizer": "sgd"}
     small: dict[str, Any] = {"hidden_size": 2, "epochs": 1, "batch_size": 4}
     work = [
         Experiment(length=2, **small),

@@ -278,7 +278,7 @@ def test_a_start_outside_its_range_is_refused(
     options: dict[str, float],
 ) -> None:
     with pytest.raises(ValueError, match="must"):
-        phased(*sizes, **options)
+        phased(*sizes, **options)  # type: ignore[arg-type]
 
 
 def test_the_ends_of_the_ranges_are_allowed() -> None:
