@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
+from fresh import package_folder
 from sphinx.util import logging
-
-import rnn_companion.equations
-from rnn_companion.equations import Report, check_text
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+
+    from rnn_companion.equations import Report
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ SIGNS = {"ok": "✓", "skipped": "–", "failed": "✗"}
 
 def check_page(app: Sphinx, doctree: nodes.document) -> None:
     """Check the equations of the page that was just read, and mark them."""
+    from rnn_companion.equations import check_text  # needs torch, most builds do not
+
     path = Path(app.env.doc2path(app.env.docname))
     if path.suffix != ".md":
         return
@@ -87,7 +89,7 @@ def warn(path: Path, line: int, message: str) -> None:
 
 def fingerprint() -> str:
     """Hash the checker and its worlds: a change there reads every page again."""
-    folder = Path(rnn_companion.equations.__file__).parent
+    folder = package_folder("rnn_companion") / "equations"
     files = sorted(p for p in folder.rglob("*") if p.suffix in {".py", ".lark"})
     return sha256(b"\0".join(p.read_bytes() for p in files)).hexdigest()
 

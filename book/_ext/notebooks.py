@@ -10,6 +10,7 @@ import base64
 import json
 import textwrap
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import distribution
 from io import BytesIO
 from pathlib import Path
@@ -209,9 +210,9 @@ def offer(
         context["ipynb_source"] = f"{pagename}.ipynb"
 
 
-def write_all(app: Sphinx, exception: Exception | None) -> None:
-    """Write the notebooks, once everything has its number."""
-    if exception or app.builder.format != "html":
+def write_all(written: set[str], app: Sphinx, exception: Exception | None) -> None:
+    """Write the notebooks, once everything has its number, if any page was written."""
+    if exception or app.builder.format != "html" or not written:
         return
     names, source = names_of(app.env), app.config.notebook_install_source
     for docname in chapters(app.env):
@@ -235,5 +236,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.add_config_value("notebook_install_source", "", "html", str)
     app.connect("html-page-context", offer, priority=100)
-    app.connect("build-finished", write_all, priority=400)
+    written: set[str] = set()  # pages, in this build
+    app.connect("doctree-resolved", lambda app, tree, name: written.add(name))
+    app.connect("build-finished", partial(write_all, written), priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

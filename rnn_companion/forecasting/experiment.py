@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import rnn_companion
+from rnn_companion import __version__
 from rnn_companion.forecasting.configurations import Layout
 from rnn_companion.forecasting.engine import exact_matmul, training_step
 from rnn_companion.forecasting.forecaster import CELLS, Forecaster
@@ -314,7 +314,7 @@ def provenance(
         versions={
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "rnn_companion": rnn_companion.__version__,
+            "rnn_companion": __version__,
         },
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 3),

@@ -65,7 +65,7 @@ def test_a_change_in_the_package_runs_again_what_imports_it(
     def built() -> tuple[str, list[str]]:
         done = build(folder, PYTHONPATH=str(home), PYTHONDONTWRITEBYTECODE="1")
         assert done.code == 0, done.log
-        ran = [name for name in pages if f"{name}.md: Executing" in done.log]
+        ran = [name for name in pages if f"{name}: ran in" in done.log]
         return done.page("one"), ran
 
     page, ran = built()
