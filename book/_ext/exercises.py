@@ -130,9 +130,7 @@ def _say_how_much(app: Sphinx, doctree: nodes.document) -> None:
         box.insert(1, nodes.paragraph(text, text, classes=["exercise-points"]))
 
 
-def clean_sources(
-    written: set[str], app: Sphinx, exception: Exception | None
-) -> None:
+def clean_sources(written: set[str], app: Sphinx, exception: Exception | None) -> None:
     """Take the answers out of the sources that the pages offer for download."""
     if exception or app.builder.format != "html":
         return

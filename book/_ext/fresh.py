@@ -259,7 +259,7 @@ class Fresh:
         return sorted(env.found_docs - added - changed) if state != before else []
 
     def begin(self, app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-        """Begin to run the pages that are to be read and whose outputs are not there."""
+        """Begin to run what is to be read and has no outputs yet."""
         self.config: Any = env.mystnb_config  # type: ignore[attr-defined]
         first = app.config.fresh_first
         docnames = sorted(docnames, key=lambda name: name not in first)

@@ -73,7 +73,7 @@ class Run:
         get_cache(self.cache).cache_notebook_bundle(
             kept, check_validity=False, overwrite=True
         )
-        return result.time
+        return float(result.time)
 
 
 class Runs:
