@@ -34,7 +34,8 @@ book: $(READY)  ## build the book: every chapter run, every page checked
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book is open at $(CURDIR)/_build/html/index.html"
 
-check: $(READY) style equations  ## before a commit: style, types, equations, the fast tests
+check: $(READY)  ## before a commit: style, types, equations, the fast tests
+	@$(MAKE) --no-print-directory -j 2 style equations
 	$(PYTEST) -m "not slow"
 
 test: $(READY) style  ## prove it: style, types, and the whole test suite
@@ -46,7 +47,8 @@ style: $(READY)  ## style and types alone
 	$(BIN)/mypy
 
 equations: $(READY)  ## run the equations of every chapter
-	$(BIN)/rnn-companion equations $(CHAPTERS) | tail -n 1
+	@said=$$($(BIN)/rnn-companion equations $(CHAPTERS)) && echo "The equations hold." \
+		|| { echo "$$said" | grep -v ': ok, '; exit 1; }
 
 lab: $(READY)  ## read and run the chapters in JupyterLab
 	$(BIN)/jupyter lab book
