@@ -239,6 +239,7 @@ class Fresh:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         self.package = Package(package_folder(app.config.fresh_package))
         self.caches = Path(app.outdir).parent / ".jupyter_cache"
+        self.keys: dict[str, str] = {}
 
     def find_stale(
         self,
@@ -261,10 +262,11 @@ class Fresh:
     def begin(self, app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
         """Begin to run what is to be read and has no outputs yet."""
         self.config: Any = env.mystnb_config  # type: ignore[attr-defined]
+        self.mode = self.config.execution_mode
         first = app.config.fresh_first
         docnames = sorted(docnames, key=lambda name: name not in first)
         runs = {name: run for name in docnames if (run := self.run_of(env, name))}
-        if self.config.execution_mode != "cache":
+        if self.mode != "cache":
             runs = {}
         stale = {name: run for name, run in runs.items() if not run.is_cached()}
         if stale:
@@ -283,8 +285,9 @@ class Fresh:
 
     def cache_of(self, env: BuildEnvironment, docname: str) -> Path:
         """Find the cache that belongs to a page's key."""
-        state = key(Path(env.doc2path(docname)), self.package)
-        return self.caches / docname.replace("/", "-") / state
+        if docname not in self.keys:
+            self.keys[docname] = key(Path(env.doc2path(docname)), self.package)
+        return self.caches / docname.replace("/", "-") / self.keys[docname]
 
     def choose_cache(self, app: Sphinx, docname: str, source: list[str]) -> None:
         """Point one page at its cache, once that is filled."""
@@ -295,9 +298,7 @@ class Fresh:
         self.runs.wait_for(docname)
         env.mystnb_config = self.config.copy(
             execution_cache_path=str(self.cache_of(env, docname)),
-            execution_mode=self.config.execution_mode
-            if docname not in self.runs.failed
-            else "off",
+            execution_mode="off" if docname in self.runs.failed else self.mode,
         )
 
 

@@ -211,11 +211,11 @@ def offer(
 
 
 def write_all(written: set[str], app: Sphinx, exception: Exception | None) -> None:
-    """Write the notebooks, once everything has its number, if any page was written."""
+    """Write the notebooks of the pages written, once everything has its number."""
     if exception or app.builder.format != "html" or not written:
         return
     names, source = names_of(app.env), app.config.notebook_install_source
-    for docname in chapters(app.env):
+    for docname in sorted(written & {*chapters(app.env)}):
         path = Path(app.env.doc2path(docname))
         text = path.read_text(encoding="utf-8")
         files = fresh.files_named(fresh.chapter_code(text), path.parent)

@@ -50,7 +50,9 @@ def test_a_chapter_holds_the_figures_that_its_cells_made(
         assert '<figure class="frames' in html
 
 
-SIGNATURE = re.compile(r'<dl class="py (?:function|class)">\s*<dt [^>]*id="([^"]+)"')
+SIGNATURE = re.compile(
+    r'<dl class="py (?:function|class|exception)">\s*<dt [^>]*id="([^"]+)"'
+)
 
 
 def public(room: str) -> set[object]:
