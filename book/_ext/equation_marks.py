@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
+from fresh import package_folder
 from sphinx.util import logging
-
-import rnn_companion.equations
-from rnn_companion.equations import Report, check_text
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+
+    from rnn_companion.equations import Report
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ SIGNS = {"ok": "✓", "skipped": "–", "failed": "✗"}
 
 def check_page(app: Sphinx, doctree: nodes.document) -> None:
     """Check the equations of the page that was just read, and mark them."""
+    from rnn_companion.equations import check_text  # needs torch, most builds do not
+
     path = Path(app.env.doc2path(app.env.docname))
     if path.suffix != ".md":
         return
@@ -91,7 +93,7 @@ def warn(path: Path, line: int, message: str) -> None:
 
 def fingerprint() -> str:
     """Hash the checker and the worlds: a change there reads every page again."""
-    folders = Path(rnn_companion.equations.__file__).parent, WORLDS
+    folders = package_folder("rnn_companion") / "equations", WORLDS
     kinds = {".py", ".lark", ".toml"}
     files = sorted(p for f in folders for p in f.rglob("*") if p.suffix in kinds)
     return sha256(b"\0".join(p.read_bytes() for p in files)).hexdigest()

@@ -8,6 +8,7 @@ leaves them out. Hidden tests never reach the output, and the search knows neith
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,11 +130,11 @@ def _say_how_much(app: Sphinx, doctree: nodes.document) -> None:
         box.insert(1, nodes.paragraph(text, text, classes=["exercise-points"]))
 
 
-def clean_sources(app: Sphinx, exception: Exception | None) -> None:
+def clean_sources(written: set[str], app: Sphinx, exception: Exception | None) -> None:
     """Take the answers out of the sources that the pages offer for download."""
     if exception or app.builder.format != "html":
         return
-    for docname in app.env.found_docs:
+    for docname in written:
         path = Path(app.outdir, "_sources", f"{docname}.md")
         if path.exists():
             text = path.read_text(encoding="utf-8")
@@ -155,5 +156,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("model-answer", ModelAnswer)
     app.connect("source-read", mark_answers)
     app.connect("doctree-read", rewrite)
-    app.connect("build-finished", clean_sources)
+    written: set[str] = set()  # pages, in this build
+    app.connect("doctree-resolved", lambda app, tree, name: written.add(name))
+    app.connect("build-finished", partial(clean_sources, written))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,6 +7,7 @@ is installed alone, so that it runs on Colab as it does at home.
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,12 +64,12 @@ def offer(
         context["ipynb_source"] = f"{pagename}.ipynb"
 
 
-def write_all(app: Sphinx, exception: Exception | None) -> None:
-    """Write the notebooks, once everything has its number."""
-    if exception or app.builder.format != "html":
+def write_all(written: set[str], app: Sphinx, exception: Exception | None) -> None:
+    """Write the notebooks of the pages written, once everything has its number."""
+    if exception or app.builder.format != "html" or not written:
         return
     names, source = names_of(app.env), app.config.notebook_install_source
-    for docname in chapters(app.env):
+    for docname in sorted(written & {*chapters(app.env)}):
         path = Path(app.env.doc2path(docname))
         text = path.read_text(encoding="utf-8")
         code = fresh.chapter_code(text)
@@ -90,5 +91,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.add_config_value("notebook_install_source", "", "html", str)
     app.connect("html-page-context", offer, priority=100)
-    app.connect("build-finished", write_all, priority=400)
+    written: set[str] = set()  # pages, in this build
+    app.connect("doctree-resolved", lambda app, tree, name: written.add(name))
+    app.connect("build-finished", partial(write_all, written), priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -295,6 +295,7 @@ def test_a_broken_world_is_one_clear_error() -> None:
     assert "the world broken cannot be drawn" in check("x = x", "broken").reason
 
 
+@pytest.mark.slow  # `make check` runs them by the command
 def test_every_equation_of_the_book_is_there_and_holds() -> None:
     chapters = check_files(CHAPTERS)
     reports = [r for c in chapters for r in c.reports]

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BOOK = Path(__file__).parents[2] / "book"
 CONF = f"""
 import sys
@@ -60,6 +62,7 @@ def mark(html: str, label: str) -> str:
     return html[begin : html.index("</details>", begin)]
 
 
+@pytest.mark.slow
 def test_marks_in_html_and_a_failed_build(tmp_path: Path) -> None:
     result = build(tmp_path, PAGE + MORE, "html")
     assert result.returncode != 0
@@ -74,6 +77,7 @@ def test_marks_in_html_and_a_failed_build(tmp_path: Path) -> None:
     assert html.count("<details") == 3
 
 
+@pytest.mark.slow
 def test_no_trace_of_it_in_latex(tmp_path: Path) -> None:
     result = build(tmp_path, PAGE, "latex")
     assert result.returncode == 0, result.stderr

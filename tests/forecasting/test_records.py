@@ -266,9 +266,7 @@ def test_gaps_must_be_allowed_and_a_file_without_any_is_no_gap(
     file.append(make())
     known, other = Experiment(), Experiment(seed=1)
     assert list(file.find([other, known], "MSFT", command="", gaps=True)) == [known]
-    with pytest.raises(
-        MissingRecordError, match=r"1 of 2 .*seed=1.*them: run it"
-    ):
+    with pytest.raises(MissingRecordError, match=r"1 of 2 .*seed=1.*them: run it"):
         file.find([known, other], "MSFT", command="run it")
     with pytest.raises(MissingRecordError, match="lacks 1 of 1"):
         file.find([other], "MSFT", command="", gaps=True)
