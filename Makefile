@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CHAPTERS = $(wildcard book/[0-9]*.md)
+# As many processes as there are cores; what shares a costly fixture stays in one.
+PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup
 
 # The first Python 3.11 or newer on the path; `make book PYTHON=...` takes another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -13,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check lab mutants clean
+.PHONY: help book test check style equations lab mutants clean
 
 help:  ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -32,13 +34,21 @@ book: $(READY)  ## build the book: every chapter run, every page checked
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book is open at $(CURDIR)/_build/html/index.html"
 
-test: $(READY) check  ## prove it: style, types, and the whole test suite
-	$(BIN)/python -m pytest
+check: $(READY)  ## before a commit: style, types, equations, the fast tests
+	@$(MAKE) --no-print-directory -j 2 style equations
+	$(PYTEST) -m "not slow"
 
-check: $(READY)
+test: $(READY) style  ## prove it: style, types, and the whole test suite
+	$(PYTEST)
+
+style: $(READY)  ## style and types alone
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+equations: $(READY)  ## run the equations of every chapter
+	@said=$$($(BIN)/rnn-companion equations $(CHAPTERS)) && echo "The equations hold." \
+		|| { echo "$$said" | grep -v ': ok, '; exit 1; }
 
 lab: $(READY)  ## read and run the chapters in JupyterLab
 	$(BIN)/jupyter lab book

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
 
-
 W = TypeVar("W")  # settings of a run
 
 DEFAULT = "default: %(default)s"
@@ -276,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"rnn-companion: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
-    except (ValueError, RuntimeError) as error:
+    except (ImportError, RuntimeError, ValueError) as error:
         print(f"rnn-companion: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     except KeyboardInterrupt:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # no windows, whatever the machine
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the book; tests run side by side
+
+SHARED = {"book": "book", "course": "homework", "sandbox": "homework"}
 
 # Without these Chromium looks for its maker's servers at every start.
 FLAGS = [
@@ -22,6 +25,17 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what shares a costly fixture in one process, so that it is made once."""
+    for item in items:
+        costly = SHARED.keys() & set(getattr(item, "fixturenames", ()))
+        for fixture in costly:
+            item.add_marker(pytest.mark.xdist_group(SHARED[fixture]))
+        if costly or {"book", "browser"} & {mark.name for mark in item.iter_markers()}:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import pytest
 
 from rnn_companion.cli import main
 
+BOOK = Path(__file__).parents[1] / "book"
 GOOD = "<!-- eqcheck: world=bptt -->\n\n$$\nh_t = \\tanh(a_t)\n$$ (eq-good)\n"
 BAD = GOOD.replace("tanh(a_t)", "tanh(2 a_t)").replace("eq-good", "eq-bad")
 WORLD = """
@@ -26,6 +27,7 @@ def leaky(tape: Tape) -> None:
 def notes(tmp_path: Path) -> Path:
     (tmp_path / "good.md").write_text(GOOD)
     (tmp_path / "bad.md").write_text(BAD)
+    (tmp_path / "worlds").symlink_to(BOOK / "worlds")
     return tmp_path
 
 
@@ -93,6 +95,19 @@ def test_a_world_of_ones_own(notes: Path, capsys: pytest.CaptureFixture[str]) ->
     (notes / "worlds.py").write_text("import nothing_of_this_name")
     assert main(arguments) == 2
     assert "worlds.py: ModuleNotFoundError" in capsys.readouterr().err
+    (notes / "worlds.py").write_text("raise SystemExit(0)")
+    assert main(arguments) == 2
+    assert "worlds.py: SystemExit: 0" in capsys.readouterr().err
+
+
+def test_a_chapters_worlds_named_by_hand(
+    notes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file of the book's worlds runs by itself, its relative imports too."""
+    (notes / "worlds").unlink()
+    bptt = str(BOOK / "worlds" / "bptt.py")
+    assert main(["equations", "--worlds", bptt, str(notes / "good.md")]) == 0
+    assert "eq-good: ok, torch.nn.RNN" in capsys.readouterr().out
 
 
 def test_mutants_are_counted(notes: Path, capsys: pytest.CaptureFixture[str]) -> None:

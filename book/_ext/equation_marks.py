@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
+from fresh import package_folder
 from sphinx.util import logging
-
-import rnn_companion.equations
-from rnn_companion.equations import Report, check_text
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
+    from rnn_companion.equations import Report
+
 logger = logging.getLogger(__name__)
+
+WORLDS = Path(__file__).parents[1] / "worlds"
 
 NAMES = {"ok": "checked", "skipped": "not checked", "failed": "does not hold"}
 SIGNS = {"ok": "✓", "skipped": "–", "failed": "✗"}
@@ -29,10 +31,14 @@ SIGNS = {"ok": "✓", "skipped": "–", "failed": "✗"}
 
 def check_page(app: Sphinx, doctree: nodes.document) -> None:
     """Check the equations of the page that was just read, and mark them."""
+    from rnn_companion.equations import check_text  # needs torch, most builds do not
+
     path = Path(app.env.doc2path(app.env.docname))
     if path.suffix != ".md":
         return
-    reports = {r.label: r for r in check_text(path.read_text("utf-8")).reports}
+    reports = {
+        r.label: r for r in check_text(path.read_text("utf-8"), str(path)).reports
+    }
     for report in reports.values():
         if report.status == "failed":
             warn(path, report.line, f"{report.label or 'no label'}: {report.reason}")
@@ -86,9 +92,10 @@ def warn(path: Path, line: int, message: str) -> None:
 
 
 def fingerprint() -> str:
-    """Hash the checker and its worlds: a change there reads every page again."""
-    folder = Path(rnn_companion.equations.__file__).parent
-    files = sorted(p for p in folder.rglob("*") if p.suffix in {".py", ".lark"})
+    """Hash the checker and the worlds: a change there reads every page again."""
+    folders = package_folder("rnn_companion") / "equations", WORLDS
+    kinds = {".py", ".lark", ".toml"}
+    files = sorted(p for f in folders for p in f.rglob("*") if p.suffix in kinds)
     return sha256(b"\0".join(p.read_bytes() for p in files)).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Exercises on a page: a box, what is to be written, and no answer in the open.
+"""Exercises on a page: a box around the task, with the answers hidden or folded.
 
 Solutions and hidden tests run with the chapter, so a wrong one fails the build;
 then the page is rewritten. `exercise_solutions` says what becomes of the solutions:
@@ -8,6 +8,7 @@ leaves them out. Hidden tests never reach the output, and the search knows neith
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,19 +30,19 @@ class Folded(nodes.comment):  # type: ignore[misc]  # docutils has no types
 
 
 def open_fold(translator: HTML5Translator, node: Folded) -> None:
-    """Write what is to be clicked."""
+    """Write the line that opens a solution when it is clicked."""
     translator.body.append(
         f'<details class="solution"><summary>{node["title"]}</summary>'
     )
 
 
 def close_fold(translator: HTML5Translator, node: Folded) -> None:
-    """Close it."""
+    """Write the end of a solution."""
     translator.body.append("</details>")
 
 
 def skip(translator: nodes.NodeVisitor, node: Folded) -> None:
-    """Leave solutions out of what cannot fold."""
+    """Leave solutions out of formats that cannot fold."""
     raise nodes.SkipNode
 
 
@@ -58,7 +59,7 @@ class ModelAnswer(SphinxDirective):
 
 
 def mark_answers(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Make a directive of each model answer, for cells of text leave no trace."""
+    """Make a directive of each model answer: Sphinx does not see cells of text."""
 
     def directive(answer: str) -> str:
         return f"`````{{model-answer}}\n{answer}\n`````"
@@ -129,11 +130,11 @@ def _say_how_much(app: Sphinx, doctree: nodes.document) -> None:
         box.insert(1, nodes.paragraph(text, text, classes=["exercise-points"]))
 
 
-def clean_sources(app: Sphinx, exception: Exception | None) -> None:
+def clean_sources(written: set[str], app: Sphinx, exception: Exception | None) -> None:
     """Take the answers out of the sources that the pages offer for download."""
     if exception or app.builder.format != "html":
         return
-    for docname in app.env.found_docs:
+    for docname in written:
         path = Path(app.outdir, "_sources", f"{docname}.md")
         if path.exists():
             text = path.read_text(encoding="utf-8")
@@ -155,5 +156,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("model-answer", ModelAnswer)
     app.connect("source-read", mark_answers)
     app.connect("doctree-read", rewrite)
-    app.connect("build-finished", clean_sources)
+    written: set[str] = set()  # pages, in this build
+    app.connect("doctree-resolved", lambda app, tree, name: written.add(name))
+    app.connect("build-finished", partial(clean_sources, written))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

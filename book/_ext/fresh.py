@@ -4,7 +4,7 @@ Executed chapters are cached by their code cells alone, so a change in the packa
 would go unnoticed. Here every chapter gets a cache of its own, named by a hash of
 the package's modules that it imports, directly or through others, of the files that
 its code names, and of the versions of the libraries below. Undoing a change finds
-the old cache again.
+the old cache again. Chapters that must run do so side by side, while Sphinx reads.
 
 Imports are read from the sources, without running them. Where that could miss one
 (a bare ``import rnn_companion``, a module imported by a computed name, a cell that
@@ -24,7 +24,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jupytext
+from myst_nb.core.read import create_nb_reader, read_myst_markdown_notebook
+from runs import Run, Runs
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -53,6 +54,7 @@ class Package:
             for path in sorted(folder.rglob("*"))
             if path.is_file() and path.suffix not in {".py", ".pyi", ".pyc", ".typed"}
         ]
+        self._found: dict[str, set[str]] = {}
         self._exports = {
             name: _exports(path.with_suffix(".pyi"), name)
             for name, path in self.modules.items()
@@ -79,8 +81,10 @@ class Package:
             if name == "*":
                 return set(self.modules)
             needed.add(name)
-            source = self.modules[name].read_text(encoding="utf-8")
-            waiting |= self._imported(source, name) - needed
+            if name not in self._found:
+                source = self.modules[name].read_text(encoding="utf-8")
+                self._found[name] = self._imported(source, name)
+            waiting |= self._found[name] - needed
         return needed
 
     def digest(self, names: Iterable[str]) -> str:
@@ -97,7 +101,7 @@ class Package:
     def _imported(self, code: str, module: str) -> set[str]:
         """Name the modules that code imports itself; "*" stands for all."""
         try:
-            found = set(_import_names(ast.parse(code), self._parent(module)))
+            found = set(import_names(ast.parse(code), self._parent(module)))
         except SyntaxError:
             return {"*"}
         ours = {n for n in found if n == self.name or n.startswith(f"{self.name}.")}
@@ -136,7 +140,7 @@ def _module_name(path: Path, folder: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _import_names(tree: ast.AST, parent: str) -> Iterator[str]:
+def import_names(tree: ast.AST, parent: str) -> Iterator[str]:
     """Yield the dotted name of all that is imported anywhere in a module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -154,13 +158,13 @@ def _exports(stub: Path, parent: str) -> dict[str, str]:
     tree = ast.parse(stub.read_text(encoding="utf-8"))
     return {
         name.rpartition(".")[2]: name.rpartition(".")[0]
-        for name in _import_names(tree, parent)
+        for name in import_names(tree, parent)
     }
 
 
 def chapter_code(text: str) -> str:
     """Take the code cells out of a chapter."""
-    cells = jupytext.reads(text, fmt="md:myst").cells
+    cells = read_myst_markdown_notebook(text).cells
     return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
 
 
@@ -224,53 +228,87 @@ def package_folder(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-def prepare(app: Sphinx) -> None:
-    """Tell the chapters that they are run for the book; read the package."""
-    import matplotlib.font_manager  # noqa: F401 - else its first use prints a message
+class Fresh:
+    """What a build runs again, at each of its steps."""
 
-    os.environ.update(RNN_COMPANION_BOOK="1", TQDM_DISABLE="1")
-    # The networks are small: one thread is as fast, far faster on a busy machine, and
-    # sums in the same order whatever the number of cores.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    app.fresh = Package(package_folder(app.config.fresh_package))  # type: ignore[attr-defined]
+    def prepare(self, app: Sphinx) -> None:
+        """Tell the chapters that they are run for the book; look at the package."""
+        os.environ.update(RNN_COMPANION_BOOK="1", TQDM_DISABLE="1")
+        # The networks are small: one thread is as fast, far faster on a busy machine,
+        # and sums in the same order whatever the number of cores.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        self.package = Package(package_folder(app.config.fresh_package))
+        self.caches = Path(app.outdir).parent / ".jupyter_cache"
+        self.keys: dict[str, str] = {}
 
+    def find_stale(
+        self,
+        app: Sphinx,
+        env: BuildEnvironment,
+        added: set[str],
+        changed: set[str],
+        removed: set[str],
+    ) -> list[str]:
+        """List all pages, if anything in the package or below it has changed.
 
-def choose_cache(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Point one chapter at the cache that belongs to its key."""
-    env: Any = app.env
-    keys = env.__dict__.setdefault("fresh_keys", {})
-    keys[docname] = key(Path(env.doc2path(docname)), app.fresh)  # type: ignore[attr-defined]
-    caches = Path(app.outdir).parent / ".jupyter_cache"
-    cache = caches / docname.replace("/", "-") / keys[docname]
-    env.mystnb_config = env.mystnb_config.copy(execution_cache_path=str(cache))
+        To read a page costs little: its cells run only if its own key has changed.
+        """
+        package = self.package
+        state = package.digest(package.modules) + library_versions(package.name)
+        before = env.__dict__.get("fresh_state")
+        env.__dict__["fresh_state"] = state
+        return sorted(env.found_docs - added - changed) if state != before else []
 
+    def begin(self, app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+        """Begin to run what is to be read and has no outputs yet."""
+        self.config: Any = env.mystnb_config  # type: ignore[attr-defined]
+        self.mode = self.config.execution_mode
+        first = app.config.fresh_first
+        docnames = sorted(docnames, key=lambda name: name not in first)
+        runs = {name: run for name in docnames if (run := self.run_of(env, name))}
+        if self.mode != "cache":
+            runs = {}
+        stale = {name: run for name, run in runs.items() if not run.is_cached()}
+        if stale:
+            import matplotlib.font_manager  # noqa: F401 - its first use prints a message
+        self.runs = Runs(stale)
 
-def find_stale(
-    app: Sphinx,
-    env: BuildEnvironment,
-    added: set[str],
-    changed: set[str],
-    removed: set[str],
-) -> list[str]:
-    """List all pages, if anything in the package or below it has changed.
+    def run_of(self, env: Any, docname: str) -> Run | None:  # noqa: ANN401
+        """Read a page as MyST-NB does; none if it has no cells to run."""
+        path = Path(env.doc2path(docname))
+        text = path.read_text(encoding="utf-8")
+        reader = create_nb_reader(str(path), env.myst_config, self.config, text)
+        if reader is None:
+            return None
+        cache, timeout = self.cache_of(env, docname), self.config.execution_timeout
+        return Run(reader.read(text), path, cache, timeout)
 
-    To read a page costs little: its cells run only if its own key has changed.
-    """
-    package: Package = app.fresh  # type: ignore[attr-defined]
-    known = sorted(env.found_docs - added - changed)
-    state = package.digest(package.modules) + library_versions(package.name)
-    before = env.__dict__.get("fresh_state")
-    env.__dict__["fresh_state"] = state
-    if state != before:
-        return known
-    keys = env.__dict__.get("fresh_keys", {})
-    return [n for n in known if key(Path(env.doc2path(n)), package) != keys.get(n)]
+    def cache_of(self, env: BuildEnvironment, docname: str) -> Path:
+        """Find the cache that belongs to a page's key."""
+        if docname not in self.keys:
+            self.keys[docname] = key(Path(env.doc2path(docname)), self.package)
+        return self.caches / docname.replace("/", "-") / self.keys[docname]
+
+    def choose_cache(self, app: Sphinx, docname: str, source: list[str]) -> None:
+        """Point one page at its cache, once that is filled."""
+        env: Any = app.env
+        path = Path(env.doc2path(docname))
+        for file in files_named(chapter_code(source[0]), path.parent).values():
+            env.note_dependency(str(file))  # when it changes, the page is read again
+        self.runs.wait_for(docname)
+        env.mystnb_config = self.config.copy(
+            execution_cache_path=str(self.cache_of(env, docname)),
+            execution_mode="off" if docname in self.runs.failed else self.mode,
+        )
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
+    fresh = Fresh()
     app.add_config_value("fresh_package", "rnn_companion", "env", str)
-    app.connect("builder-inited", prepare)
-    app.connect("env-get-outdated", find_stale)
-    app.connect("source-read", choose_cache)
+    app.add_config_value("fresh_first", [], "", list)
+    app.connect("builder-inited", fresh.prepare)
+    app.connect("env-get-outdated", fresh.find_stale)
+    app.connect("env-before-read-docs", fresh.begin)
+    app.connect("source-read", fresh.choose_cache)
     return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -1,82 +1,48 @@
 """Checks of chapter 5: input and output configurations."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
-from rnn_companion.check.examine import Function, Mistakes, draw, examine
-
-
-def masked_loss(function: Function) -> None:
-    """Check ``masked_loss(outputs, targets, mask)``: the mean over what counts.
-
-    Parameters
-    ----------
-    function : callable
-        Takes outputs and targets (T, B, q) and a mask (T,) of ones and zeros;
-        returns the squared error, averaged over samples, outputs and those steps.
-
-    Raises
-    ------
-    Wrong
-        With a diagnosis.
-    """
-    masks = ([0, 1, 1, 0, 1], [0, 0, 0, 1], [1, 1, 0])
-    cases = []
-    for mask in masks:
-        outputs, targets = draw((len(mask), 4, 2), (len(mask), 4, 2), seed=len(mask))
-        cases.append((outputs, targets, torch.tensor(mask, dtype=torch.float64)))
-    examine("masked_loss", function, _masked, cases, _MASKED_LOSS)
+from rnn_companion.check.examine import Cases, compared_with, draw, mistakes
 
 
 def _masked(o: Tensor, y: Tensor, m: Tensor) -> Tensor:
     return (m * ((o - y) ** 2).mean((1, 2))).sum() / m.sum()
 
 
-_MASKED_LOSS: Mistakes = {
-    "it is divided by all T steps; divide by those that count": (
-        lambda o, y, m: (m * ((o - y) ** 2).mean((1, 2))).mean()
-    ),
-    "the mask is not used": lambda o, y, m: ((o - y) ** 2).mean(),
-    "the division by the number of steps that count is missing": (
-        lambda o, y, m: _masked(o, y, m) * m.sum()
-    ),
-    "the samples are added up; average over them": (
-        lambda o, y, m: _masked(o, y, m) * o.shape[1]
-    ),
-    "the outputs are added up; average over all q of them": (
-        lambda o, y, m: _masked(o, y, m) * o.shape[2]
-    ),
-    "samples and outputs are added up; average over both": (
-        lambda o, y, m: _masked(o, y, m) * o.shape[1] * o.shape[2]
-    ),
-    "the mask is turned round: 1 marks the steps that count": (
-        lambda o, y, m: _masked(o, y, 1 - m)
-    ),
-    "the errors are absolute; square them": (
-        lambda o, y, m: (m * (o - y).abs().mean((1, 2))).sum() / m.sum()
-    ),
-}
+_MASKED_LOSS = mistakes(
+    "it is divided by all T steps; divide by those that count",
+    lambda o, y, m: (m * ((o - y) ** 2).mean((1, 2))).mean(),
+    "the mask is not used",
+    lambda o, y, m: ((o - y) ** 2).mean(),
+    "the division by the number of steps that count is missing",
+    lambda o, y, m: _masked(o, y, m) * m.sum(),
+    "the samples are added up; average over them",
+    lambda o, y, m: _masked(o, y, m) * o.shape[1],
+    "the outputs are added up; average over all q of them",
+    lambda o, y, m: _masked(o, y, m) * o.shape[2],
+    "samples and outputs are added up; average over both",
+    lambda o, y, m: _masked(o, y, m) * o.shape[1] * o.shape[2],
+    "the mask is turned round: 1 marks the steps that count",
+    lambda o, y, m: _masked(o, y, 1 - m),
+    "the errors are absolute; square them",
+    lambda o, y, m: (m * (o - y).abs().mean((1, 2))).sum() / m.sum(),
+)
 
 
-def aligned_windows(function: Function) -> None:
-    """Check ``aligned_windows(closes, length)``: inputs, and the next day of each.
+@compared_with(_masked, _MASKED_LOSS)
+def masked_loss() -> Cases:
+    """Check ``masked_loss(outputs, targets, mask)``: the mean over what counts.
 
-    Parameters
-    ----------
-    function : callable
-        Takes closes (N,) and a length T; returns inputs and targets, each
-        (T, N - T): all windows, time first, target t being the close after input t.
-
-    Raises
-    ------
-    Wrong
-        With a diagnosis.
+    Takes outputs and targets (T, B, q) and a mask (T,) of ones and zeros;
+    returns the squared error, averaged over samples, outputs and those steps.
     """
-    (closes,) = draw((12,))
-    cases = [(closes, 4), (closes, 1), (closes[:9], 3)]
-    examine("aligned_windows", function, _aligned, cases, _ALIGNED_WINDOWS)
+    masks = ([0, 1, 1, 0, 1], [0, 0, 0, 1], [1, 1, 0])
+    cases = []
+    for mask in masks:
+        outputs, targets = draw((len(mask), 4, 2), (len(mask), 4, 2), seed=len(mask))
+        cases.append((outputs, targets, torch.tensor(mask, dtype=torch.float64)))
+    return cases
 
 
 def _aligned(p: Tensor, T: int) -> tuple[Tensor, Tensor]:
@@ -84,69 +50,62 @@ def _aligned(p: Tensor, T: int) -> tuple[Tensor, Tensor]:
     return windows[:, :-1], windows[:, 1:]
 
 
-_ALIGNED_WINDOWS: Mistakes = {
-    "the targets are the inputs: the network is asked for what it has just read": (
-        lambda p, T: (_aligned(p, T)[0], _aligned(p, T)[0])
-    ),
-    "the targets lie a day before the inputs: the network forecasts the past": (
-        lambda p, T: _aligned(p, T)[::-1]
-    ),
-    "the targets are two days ahead": (
-        lambda p, T: (p.unfold(0, T, 1).T[:, :-2], p.unfold(0, T, 1).T[:, 2:])
-    ),
-    "the windows come first; time goes first": (
-        lambda p, T: tuple(part.T for part in _aligned(p, T))
-    ),
-    "the last window is missing: there are N - T": (
-        lambda p, T: tuple(part[:, :-1] for part in _aligned(p, T))
-    ),
-    "only the close after the window is a target; each step has its own": (
-        lambda p, T: (_aligned(p, T)[0], p[T:])
-    ),
-    "the windows do not overlap; each day begins one": (
-        lambda p, T: tuple(part[:, ::T] for part in _aligned(p, T))
-    ),
-}
+_ALIGNED_WINDOWS = mistakes(
+    "the targets are the inputs: the network is asked for what it has just read",
+    lambda p, T: (_aligned(p, T)[0], _aligned(p, T)[0]),
+    "the targets lie a day before the inputs: the network forecasts the past",
+    lambda p, T: _aligned(p, T)[::-1],
+    "the targets are two days ahead",
+    lambda p, T: (p.unfold(0, T, 1).T[:, :-2], p.unfold(0, T, 1).T[:, 2:]),
+    "the windows come first; time goes first",
+    lambda p, T: tuple(part.T for part in _aligned(p, T)),
+    "the last window is missing: there are N - T",
+    lambda p, T: tuple(part[:, :-1] for part in _aligned(p, T)),
+    "only the close after the window is a target; each step has its own",
+    lambda p, T: (_aligned(p, T)[0], p[T:]),
+    "the windows do not overlap; each day begins one",
+    lambda p, T: tuple(part[:, ::T] for part in _aligned(p, T)),
+)
 
 
-def error_by_position(function: Function) -> None:
-    """Check ``error_by_position(outputs, targets)``: the squared error of each step.
+@compared_with(_aligned, _ALIGNED_WINDOWS)
+def aligned_windows() -> Cases:
+    """Check ``aligned_windows(closes, length)``: inputs, and the next day of each.
 
-    Parameters
-    ----------
-    function : callable
-        Takes (T, B, q) and (T, B, q); returns (T,), means over samples and outputs.
-
-    Raises
-    ------
-    Wrong
-        With a diagnosis.
+    Takes closes (N,) and a length T; returns inputs and targets, each
+    (T, N - T): all windows, time first, target t being the close after input t.
     """
-    sizes = ((6, 5, 1), (3, 4, 2), (4, 4, 4))
-    cases = [draw(size, size, seed=k) for k, size in enumerate(sizes)]
-    examine("error_by_position", function, _by_position, cases, _ERROR_BY_POSITION)
+    (closes,) = draw((12,))
+    return [(closes, 4), (closes, 1), (closes[:9], 3)]
 
 
 def _by_position(o: Tensor, y: Tensor) -> Tensor:
     return ((o - y) ** 2).mean((1, 2))
 
 
-_ERROR_BY_POSITION: Mistakes = {
-    "this is one mean over everything; keep the steps apart": (
-        lambda o, y: ((o - y) ** 2).mean()
-    ),
-    "the mean runs over the steps; it runs over the samples": (
-        lambda o, y: ((o - y) ** 2).mean((0, 2))
-    ),
-    "the errors are added up; average them": lambda o, y: ((o - y) ** 2).sum((1, 2)),
-    "these are roots of the means; take no root": lambda o, y: _by_position(
-        o, y
-    ).sqrt(),
-    "the errors are absolute; square them": lambda o, y: (o - y).abs().mean((1, 2)),
-    "the mean is taken before the square: errors of both signs cancel": (
-        lambda o, y: (o - y).mean((1, 2)) ** 2
-    ),
-    "this is the mean up to each step; give each step its own": (
-        lambda o, y: _by_position(o, y).cumsum(0) / torch.arange(1, len(o) + 1)
-    ),
-}
+_ERROR_BY_POSITION = mistakes(
+    "this is one mean over everything; keep the steps apart",
+    lambda o, y: ((o - y) ** 2).mean(),
+    "the mean runs over the steps; it runs over the samples",
+    lambda o, y: ((o - y) ** 2).mean((0, 2)),
+    "the errors are added up; average them",
+    lambda o, y: ((o - y) ** 2).sum((1, 2)),
+    "these are roots of the means; take no root",
+    lambda o, y: _by_position(o, y).sqrt(),
+    "the errors are absolute; square them",
+    lambda o, y: (o - y).abs().mean((1, 2)),
+    "the mean is taken before the square: errors of both signs cancel",
+    lambda o, y: (o - y).mean((1, 2)) ** 2,
+    "this is the mean up to each step; give each step its own",
+    lambda o, y: _by_position(o, y).cumsum(0) / torch.arange(1, len(o) + 1),
+)
+
+
+@compared_with(_by_position, _ERROR_BY_POSITION)
+def error_by_position() -> Cases:
+    """Check ``error_by_position(outputs, targets)``: the squared error of each step.
+
+    Takes (T, B, q) and (T, B, q); returns (T,), means over samples and outputs.
+    """
+    sizes = ((6, 5, 1), (3, 4, 2), (4, 4, 4))
+    return [draw(size, size, seed=k) for k, size in enumerate(sizes)]

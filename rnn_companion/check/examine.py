@@ -1,15 +1,29 @@
-"""How a function is held against the book's own, and its mistake found."""
+"""How a function is compared with the book's own, and its mistake found."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import inspect
+from collections.abc import Callable, Sequence
+from textwrap import indent
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 Function = Callable[..., Any]
-Mistakes = Mapping[str, Function]
+Mistakes = dict[str, Function]
+Cases = Sequence[tuple[Any, ...]]
+
+DOCSTRING = """{summary}
+
+Parameters
+----------
+function : callable
+{what}
+
+Raises
+------
+Wrong
+    With a diagnosis.
+"""
 
 
 class Wrong(AssertionError):
@@ -19,14 +33,54 @@ class Wrong(AssertionError):
         return [f"✗ {self}"]
 
 
+def mistakes(*entries: str | Function) -> Mistakes:
+    """Pair diagnoses with what is computed so: a diagnosis, a function, and so on."""
+    return cast(Mistakes, dict(zip(entries[::2], entries[1::2], strict=True)))
+
+
+def compared_with(
+    reference: Function, known: Mistakes, of: Function = lambda result: result
+) -> Callable[[Callable[[], Cases]], Callable[[Function], None]]:
+    """Make a check out of a function that returns the cases to try.
+
+    Parameters
+    ----------
+    reference : callable
+        The book's own function.
+    known : dict of callable
+        What a wrong function computes, by its diagnosis.
+    of : callable
+        What is compared in the result of a reader's function; all of it by default.
+
+    Returns
+    -------
+    callable
+        A decorator. What it returns takes a reader's function, prints that it is
+        correct or raises `Wrong`. The second paragraph of the docstring says what the
+        reader's function takes and returns.
+    """
+
+    def decorate(cases: Callable[[], Cases]) -> Callable[[Function], None]:
+        name = cases.__name__
+
+        def check(function: Function) -> None:
+            if not callable(function):
+                raise Wrong(f"{name}: give the function itself, not {function!r:.40}")
+            examine(name, lambda *a: of(function(*a)), reference, cases(), known)
+
+        summary, _, what = inspect.cleandoc(cases.__doc__ or "").partition("\n\n")
+        check.__doc__ = DOCSTRING.format(summary=summary, what=indent(what, "    "))
+        check.__name__ = check.__qualname__ = name
+        check.__module__ = cases.__module__
+        return check
+
+    return decorate
+
+
 def examine(
-    name: str,
-    function: Function,
-    reference: Function,
-    cases: Sequence[tuple[Any, ...]],
-    mistakes: Mistakes,
+    name: str, function: Function, reference: Function, cases: Cases, known: Mistakes
 ) -> None:
-    """Hold a function against the book's own, and name its mistake.
+    """Compare a function with the book's own, and name its mistake.
 
     Parameters
     ----------
@@ -35,9 +89,9 @@ def examine(
     function, reference : callable
         The reader's and the book's.
     cases : sequence of tuple
-        Arguments. One case should be such that wrong shapes go unnoticed, to learn
-        what a function that fails on the others computes.
-    mistakes : mapping of str to callable
+        Arguments. In one case all sizes should be equal: a function with a wrong
+        transpose runs there and fails on the others.
+    known : dict of callable
         What a wrong function computes, by its diagnosis.
 
     Raises
@@ -45,12 +99,10 @@ def examine(
     Wrong
         With the diagnosis.
     """
-    if not callable(function):
-        raise Wrong(f"{name}: give the function itself, not {function!r:.40}")
     for arguments in cases:
         wrong = _try(function, reference, arguments)
         if wrong is not None:
-            raise Wrong(f"{name}: {_named(function, cases, mistakes) or wrong}.")
+            raise Wrong(f"{name}: {_named(function, cases, known) or wrong}.")
         if _try(function, reference, arguments) is not None:
             raise Wrong(
                 f"{name}: right at first, wrong when called again with the same "
@@ -106,12 +158,10 @@ def difference(found: object, expected: object) -> str | None:
     return None if close else f"is off by as much as {off:.2g}"
 
 
-def _named(
-    function: Function, cases: Sequence[tuple[Any, ...]], mistakes: Mistakes
-) -> str | None:
-    """Name the mistake that computes what the function computes, wherever both do."""
+def _named(function: Function, cases: Cases, known: Mistakes) -> str | None:
+    """Find the mistake that computes the same, in all cases in which both run."""
     found = [_result(function, arguments) for arguments in cases]
-    for diagnosis, mistake in mistakes.items():
+    for diagnosis, mistake in known.items():
         wrong = [_result(mistake, arguments) for arguments in cases]
         both = [(f, w) for f, w in zip(found, wrong, strict=True) if f and w]
         if both and all(difference(f[0], w[0]) is None for f, w in both):
@@ -127,7 +177,7 @@ def _result(function: Function, arguments: tuple[Any, ...]) -> tuple[Any] | None
 
 
 def copies(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Copy the tensors among arguments, for a function may change them."""
+    """Copy the tensors among arguments, since a function may change them."""
     return tuple(a.clone() if isinstance(a, Tensor) else a for a in arguments)
 
 

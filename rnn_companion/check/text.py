@@ -1,31 +1,11 @@
 """Checks of chapter 9: text."""
 
-from __future__ import annotations
-
 import math
 
 import torch
 from torch import Tensor
 
-from rnn_companion.check.examine import Function, Mistakes, draw, examine
-
-
-def top_k(function: Function) -> None:
-    """Check ``top_k(o, k)``: probabilities of the likeliest characters alone.
-
-    Parameters
-    ----------
-    function : callable
-        Takes scores (V,) and a number; returns probabilities (V,), zero for all but
-        the k largest scores.
-
-    Raises
-    ------
-    Wrong
-        With a diagnosis.
-    """
-    cases = [(*draw((9,), seed=1), 3), (*draw((5,), seed=2), 1), (*draw((4,)), 4)]
-    examine("top_k", function, _top_k, cases, _TOP_K)
+from rnn_companion.check.examine import Cases, compared_with, draw, mistakes
 
 
 def _kept(o: Tensor, k: int) -> Tensor:
@@ -35,88 +15,68 @@ def _kept(o: Tensor, k: int) -> Tensor:
     return marks
 
 
-def _top_k(o: Tensor, k: int) -> Tensor:
-    return o.masked_fill(~_kept(o, k), -math.inf).softmax(0)
+def _top_k(o: Tensor, k: int, sign: int = 1) -> Tensor:
+    return o.masked_fill(~_kept(sign * o, k), -math.inf).softmax(0)
 
 
-_TOP_K: Mistakes = {
-    "the probabilities do not add up to 1: divide by what is left": (
-        lambda o, k: o.softmax(0) * _kept(o, k)
-    ),
-    "a score of zero is not a probability of zero: take minus infinity": (
-        lambda o, k: o.masked_fill(~_kept(o, k), 0.0).softmax(0)
-    ),
-    "the least likely are kept": lambda o, k: _top_k_of(o, -o, k),
-    "one too many is kept": lambda o, k: _top_k(o, k + 1),
-    "only k numbers come back; give one for each character": (
-        lambda o, k: o.topk(k).values.softmax(0)
-    ),
-    "all of the k are equally likely here; keep their proportions": (
-        lambda o, k: _kept(o, k).double() / k
-    ),
-    "nothing is left out": lambda o, k: o.softmax(0),
-}
+_TOP_K = mistakes(
+    "the probabilities do not add up to 1: divide by what is left",
+    lambda o, k: o.softmax(0) * _kept(o, k),
+    "a score of zero is not a probability of zero: take minus infinity",
+    lambda o, k: o.masked_fill(~_kept(o, k), 0.0).softmax(0),
+    "the least likely are kept",
+    lambda o, k: _top_k(o, k, sign=-1),
+    "one too many is kept",
+    lambda o, k: _top_k(o, k + 1),
+    "only k numbers come back; give one for each character",
+    lambda o, k: o.topk(k).values.softmax(0),
+    "all of the k are equally likely here; keep their proportions",
+    lambda o, k: _kept(o, k).double() / k,
+    "nothing is left out",
+    lambda o, k: o.softmax(0),
+)
 
 
-def _top_k_of(o: Tensor, by: Tensor, k: int) -> Tensor:
-    return o.masked_fill(~_kept(by, k), -math.inf).softmax(0)
+@compared_with(_top_k, _TOP_K)
+def top_k() -> Cases:
+    """Check ``top_k(o, k)``: probabilities of the likeliest characters alone.
 
-
-def with_temperature(function: Function) -> None:
-    """Check ``with_temperature(o, temperature)``: probabilities, cooled or heated.
-
-    Parameters
-    ----------
-    function : callable
-        Takes scores (V,) and a number above zero; returns probabilities (V,).
-
-    Raises
-    ------
-    Wrong
-        With a diagnosis.
+    Takes scores (V,) and a number; returns probabilities (V,), zero for all but
+    the k largest scores.
     """
-    cases = [(*draw((7,), seed=3), 0.5), (*draw((4,), seed=4), 2.0)]
-    examine("with_temperature", function, _warm, cases, _WITH_TEMPERATURE)
+    return [(*draw((9,), seed=1), 3), (*draw((5,), seed=2), 1), (*draw((4,)), 4)]
 
 
 def _warm(o: Tensor, temperature: float) -> Tensor:
     return (o / temperature).softmax(0)
 
 
-_WITH_TEMPERATURE: Mistakes = {
+_WITH_TEMPERATURE = mistakes(
     "the knob does nothing: probabilities divided by the temperature and normalised "
-    "again are what they were": lambda o, T: o.softmax(0),
-    "the knob is turned the wrong way: divide the scores, do not multiply them": (
-        lambda o, T: (o * T).softmax(0)
-    ),
-    "the probabilities do not add up to 1": lambda o, T: o.softmax(0) / T,
-    "the temperature belongs into the exponent: divide the scores before softmax": (
-        lambda o, T: (o.softmax(0) / T).softmax(0)
-    ),
-    "these are the scores, not probabilities": lambda o, T: o / T,
-    "these are logarithms of probabilities": lambda o, T: (o / T).log_softmax(0),
-    "softmax comes twice": lambda o, T: (o / T).softmax(0).softmax(0),
-}
+    "again are what they were",
+    lambda o, T: o.softmax(0),
+    "the knob is turned the wrong way: divide the scores, do not multiply them",
+    lambda o, T: (o * T).softmax(0),
+    "the probabilities do not add up to 1",
+    lambda o, T: o.softmax(0) / T,
+    "the temperature belongs into the exponent: divide the scores before softmax",
+    lambda o, T: (o.softmax(0) / T).softmax(0),
+    "these are the scores, not probabilities",
+    lambda o, T: o / T,
+    "these are logarithms of probabilities",
+    lambda o, T: (o / T).log_softmax(0),
+    "softmax comes twice",
+    lambda o, T: (o / T).softmax(0).softmax(0),
+)
 
 
-def letters(function: Function) -> None:
-    """Check ``letters(returns, training)``: five classes, bounded by the past.
+@compared_with(_warm, _WITH_TEMPERATURE)
+def with_temperature() -> Cases:
+    """Check ``with_temperature(o, temperature)``: probabilities, cooled or heated.
 
-    Parameters
-    ----------
-    function : callable
-        Takes returns (N,) and the number of training days; returns classes 0 to 4,
-        (N,). The bounds are the quintiles (0.2, 0.4, 0.6 and 0.8, as in
-        `torch.quantile`) of the training days; a class counts the bounds below.
-
-    Raises
-    ------
-    Wrong
-        With a diagnosis.
+    Takes scores (V,) and a number above zero; returns probabilities (V,).
     """
-    (a, b) = draw((40,), (25,), seed=5)
-    cases = [(a, 25), (3 * b.exp(), 12)]
-    examine("letters", function, _letters, cases, _LETTERS)
+    return [(*draw((7,), seed=3), 0.5), (*draw((4,), seed=4), 2.0)]
 
 
 _SHARES = (0.2, 0.4, 0.6, 0.8)
@@ -140,22 +100,33 @@ def _equally_wide(returns: Tensor, n: int) -> Tensor:
     return _bounded(returns, torch.linspace(low, high, 6, dtype=returns.dtype)[1:-1])
 
 
-_LETTERS: Mistakes = {
-    "the bounds know the days to come: take the quintiles of the training days": (
-        lambda r, n: _by_quintiles(r, r)
+_LETTERS = mistakes(
+    "the bounds know the days to come: take the quintiles of the training days",
+    lambda r, n: _by_quintiles(r, r),
+    "the bounds are those of the validation days; take the training days",
+    lambda r, n: _by_quintiles(r, r[n:]),
+    "the classes are equally wide; they should be equally frequent in training",
+    _equally_wide,
+    "the classes run from 1 to 5; 0 to 4 are wanted",
+    lambda r, n: _letters(r, n) + 1,
+    "the classes run downwards: 0 is the largest fall",
+    lambda r, n: 4 - _letters(r, n),
+    "only the training days come back; give all",
+    lambda r, n: _letters(r, n)[:n],
+    "there are quarters here; five classes have four bounds",
+    lambda r, n: _bounded(
+        r, torch.quantile(r[:n], torch.tensor([0.25, 0.5, 0.75], dtype=r.dtype))
     ),
-    "the bounds are those of the validation days; take the training days": (
-        lambda r, n: _by_quintiles(r, r[n:])
-    ),
-    "the classes are equally wide; they should be equally frequent in training": (
-        _equally_wide
-    ),
-    "the classes run from 1 to 5; 0 to 4 are wanted": lambda r, n: _letters(r, n) + 1,
-    "the classes run downwards: 0 is the largest fall": lambda r, n: 4 - _letters(r, n),
-    "only the training days come back; give all": lambda r, n: _letters(r, n)[:n],
-    "there are quarters here; five classes have four bounds": (
-        lambda r, n: _bounded(
-            r, torch.quantile(r[:n], torch.tensor([0.25, 0.5, 0.75], dtype=r.dtype))
-        )
-    ),
-}
+)
+
+
+@compared_with(_letters, _LETTERS)
+def letters() -> Cases:
+    """Check ``letters(returns, training)``: five classes, bounded by the past.
+
+    Takes returns (N,) and the number of training days; returns classes 0 to 4,
+    (N,). The bounds are the quintiles (0.2, 0.4, 0.6 and 0.8, as in
+    `torch.quantile`) of the training days; a class counts the bounds below.
+    """
+    (a, b) = draw((40,), (25,), seed=5)
+    return [(a, 25), (3 * b.exp(), 12)]

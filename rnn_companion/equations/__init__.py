@@ -22,19 +22,25 @@ What the page says:
 
 What the symbols are is said by a world, which `worlds` tells how to write. The
 modules in order: `chapter` finds displays, `latex` parses them, `statement` sorts
-claims from conditions, `tape` holds the values and differentiates, `algebra` and
-`meaning` evaluate, `checker` compares and reports, `mutants` tries to fool it.
+claims from conditions, `tape` holds the values and differentiates, `algebra`,
+`conditions`, `symbols`, `derivatives` and `meaning` evaluate, `claims` compares,
+`checker` reports, `mutants` tries to deceive it.
 """
 
-from .checker import Chapter, Report, check_files, check_text, problems
+try:
+    from .checker import Chapter, Report, check_files, check_text, problems
+except ModuleNotFoundError as error:
+    said = f"checking equations needs {error.name}"
+    raise ImportError(f"{said}: pip install 'rnn-companion[equations]'") from error
 from .latex import EquationError
-from .tape import Tape
+from .tape import Rule, Tape
 from .worlds import World, load_file, world
 
 __all__ = [
     "Chapter",
     "EquationError",
     "Report",
+    "Rule",
     "Tape",
     "World",
     "check_files",

@@ -4,14 +4,14 @@ A column is ``(n, 1)``, a row ``(1, n)``, the derivative of a column by a matrix
 a 3-tensor. Nothing is broadcast but numbers: the 1 of ``1 - h_t^2``.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .latex import EquationError
+from .latex import EquationError, plain_name
+
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Value:
     number: bool = False
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Shape:
         """The shape it is stored in."""
         return tuple(self.tensor.shape)
 
@@ -37,7 +37,7 @@ def scalar(value: float) -> Value:
     return Value(torch.tensor(value, dtype=torch.float64))
 
 
-def shape_of(shape: tuple[int, ...]) -> str:
+def shape_of(shape: Shape) -> str:
     """Write a shape as a reader thinks of it: a column of four is ``(4,)``."""
     if shape == ():
         return "()"
@@ -77,9 +77,7 @@ def over(a: Value, b: Value) -> Value | None:
 def transposed(a: Value) -> Value:
     """Transpose a column, a row or a matrix."""
     if len(a.shape) != 2:
-        raise EquationError(
-            f"has shape {shape_of(a.shape)}: there is nothing to transpose"
-        )
+        raise EquationError(f"has shape {shape_of(a.shape)}: it has no transpose")
     return Value(a.tensor.T)
 
 
@@ -91,7 +89,7 @@ def power(a: Value, b: Value) -> Value:
         whole = round(b.tensor.item())
         if a.shape[0] != a.shape[1] or whole != b.tensor.item():
             raise EquationError(
-                r"is no square matrix; elementwise powers are written ^{\odot 2}"
+                r"is no square matrix; its elementwise square is written A \odot A"
             )
         return Value(torch.linalg.matrix_power(a.tensor, whole))
     return Value(a.tensor**b.tensor, a.number and b.number)
@@ -108,7 +106,7 @@ def norm(a: Value, kind: str = "2") -> Value:
     return Value(torch.linalg.matrix_norm(a.tensor, order))
 
 
-def entry(a: Value, at: tuple[int, ...]) -> Value:
+def entry(a: Value, at: Shape) -> Value:
     """Take a component, counted from 1; one index of a matrix takes a row."""
     tensor = a.tensor
     if tensor.dim() == 2 and 1 in tensor.shape and len(at) == 1:
@@ -122,7 +120,36 @@ def entry(a: Value, at: tuple[int, ...]) -> Value:
     return Value(part[None] if part.dim() == 1 else part)
 
 
-def differential(raw: Tensor, of: tuple[int, ...], by: tuple[int, ...]) -> Value:
+def component(parts: Shape, shape: Shape) -> Shape:
+    """Turn indices that count from 1 into a position of a tensor of this shape."""
+    padded = (*parts, 1) if len(parts) == 1 and shape[1:] == (1,) else parts
+    padded = (1, *parts) if len(parts) == 1 and shape[:1] == (1,) else padded
+    inside = [1 <= i <= n for i, n in zip(padded, shape, strict=False)]
+    if len(padded) != len(shape) or not all(inside):
+        raise EquationError(f"has no component {parts} in shape {shape_of(shape)}")
+    return tuple(i - 1 for i in padded)
+
+
+def extreme(operator: str, values: list[Value]) -> Value:
+    """Take the largest or smallest of scalars, or of the components of a column."""
+    if len(values) > 1 and any(v.shape for v in values):
+        raise EquationError(f"{operator} compares scalars")
+    if not values:
+        raise EquationError(f"{operator} runs over nothing")
+    together = torch.cat([v.tensor.reshape(-1) for v in values])
+    largest = plain_name(operator).endswith("max")
+    return Value(together.max() if largest else together.min())
+
+
+def diagonal(value: Value) -> Value:
+    """Make a diagonal matrix of a column."""
+    if len(value.shape) != 2 or value.shape[1] != 1:
+        shape = shape_of(value.shape)
+        raise EquationError(f"diag of shape {shape}: a column belongs here")
+    return Value(torch.diag(value.tensor[:, 0]))
+
+
+def differential(raw: Tensor, of: Shape, by: Shape) -> Value:
     """Lay a Jacobian out: numerator layout, and the shape of `by` under a scalar."""
     if of == ():
         column = len(by) == 2 and by[1] == 1
@@ -138,24 +165,17 @@ def differential(raw: Tensor, of: tuple[int, ...], by: tuple[int, ...]) -> Value
 
 
 def distance(a: Value, b: Value) -> float:
-    """Compare two values: the largest difference, relative to the larger side."""
+    """Compare two values: max |a - b| / max(|a|, |b|, 0.001), over all entries."""
     scale = max(a.tensor.abs().max().item(), b.tensor.abs().max().item(), 1e-3)
     gap = (a.tensor - b.tensor).abs().max().item()
     return gap / scale if gap == gap else float("inf")
 
 
 def stack(rows: list[list[Value]]) -> Value:
-    """Put blocks beside and above one another."""
+    """Put blocks beside and above one another; a scalar is one by one."""
     try:
-        blocks = [
-            torch.cat([v.tensor.reshape(blocked(v)) for v in row], 1) for row in rows
-        ]
-        return Value(torch.cat(blocks, 0))
+        blocks = [[v.tensor.reshape(v.shape or (1, 1)) for v in row] for row in rows]
+        return Value(torch.cat([torch.cat(row, 1) for row in blocks], 0))
     except RuntimeError:
         shapes = "; ".join(", ".join(shape_of(v.shape) for v in row) for row in rows)
         raise EquationError(f"blocks of shapes {shapes} do not fit together") from None
-
-
-def blocked(value: Value) -> tuple[int, ...]:
-    """Shape a value as a block; a scalar is one by one."""
-    return value.shape or (1, 1)

@@ -1,8 +1,8 @@
 r"""Find the displays of a chapter, and what its comments say about them.
 
-A display is ``$$ ... $$ (eq-name)``. Comments of the form
-``<!-- eqcheck: world=bptt -->`` name the world for all that follows; the others
-are for the next display alone: ``prose`` (no label, nothing to check),
+A display is what MyST takes for one: a block ``$$ ... $$ (eq-name)``. Comments of
+the form ``<!-- eqcheck: world=bptt -->`` name the world for all that follows; the
+others are for the next display alone: ``prose`` (no label, nothing to check),
 ``identity`` (true by algebra alone), ``part`` (true beyond the range it states),
 ``rtol=1e-6``, ``skip="reason"``.
 """
@@ -11,26 +11,27 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from mdit_py_plugins.colon_fence import colon_fence_plugin
+from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from .latex import EquationError
 
-KNOWN = {"world", "prose", "identity", "part", "rtol", "skip"}
+OPTIONS = {"world", "prose", "identity", "part", "rtol", "skip"}
 LOOSEST = 1e-3
 #: Directives whose content is no Markdown.
-PASSIVE = {
+VERBATIM = {
     *("bibliography", "code", "code-block", "code-cell", "eval-rst"),
     *("literalinclude", "mermaid", "raw", "sourcecode", "toctree"),
 }
-FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,}|:{3,})[ \t]*(.*?)[ \t]*$", re.MULTILINE)
-CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
-ASIDE = re.compile(r"<!--(?!\s*eqcheck:).*?-->", re.DOTALL)
-FOUND = re.compile(
-    r"<!--\s*eqcheck:(?P<said>.*?)-->"
-    r"|(?<!\\)\$\$(?P<latex>.*?)(?<!\\)\$\$(?:[ \t]*\((?P<label>[^)\s]+)\))?",
-    re.DOTALL,
-)
+COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
+CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 STRAY = re.compile(
     r"(?<!\\)\$\$|\\\[|\\begin\{(?:equation|align|gather|eqnarray|multline)\*?\}"
+    r"|<!--\s*eqcheck:"
 )
 
 
@@ -48,6 +49,27 @@ class Display:
     def line_of(self, position: int) -> int:
         """Find the line of the file on which a position of the LaTeX stands."""
         return self.line + self.latex[:position].count("\n")
+
+
+@cache
+def markdown() -> MarkdownIt:
+    """Make a parser that takes for an equation or a fence what MyST does."""
+    parser = MarkdownIt("commonmark").use(colon_fence_plugin)
+    return parser.use(dollarmath_plugin, allow_labels=True, double_inline=True)
+
+
+def blocks(text: str, line: int = 1) -> Iterator[tuple[Token, int]]:
+    """List the blocks of a text, those inside directives too, with their lines."""
+    for token in markdown().parse(text):
+        begin = line + (token.map or (0, 0))[0]
+        name = token.info.strip("{").split("}")[0].strip()
+        directive = token.info.startswith("{") or token.type == "colon_fence"
+        if token.type not in {"fence", "colon_fence"}:
+            yield token, begin
+        elif directive and name == "math":
+            raise EquationError("write displays as $$ ... $$ (label)", line=begin)
+        elif directive and name not in VERBATIM:
+            yield from blocks(token.content, begin + 1)
 
 
 def displays(text: str, file: str) -> Iterator[Display]:
@@ -70,44 +92,52 @@ def displays(text: str, file: str) -> Iterator[Display]:
     EquationError
         If a comment is not understood, or an equation stands where it is not read.
     """
-    text, world, options = visible(text), "", dict[str, str]()
-    refuse_strays(text)
-    for match in FOUND.finditer(text):
-        begin = max(match.start(), match.start("latex"))
-        line = text.count("\n", 0, begin) + 1
-        if match["said"] is not None:
-            options |= comment(match["said"], line)
+    world, options = "", dict[str, str]()
+    for token, line in blocks(text):
+        if token.type in {"math_block", "math_block_label"}:
+            yield Display(file, line, token.content, token.info, world, options)
+            options = {}
+        elif token.type == "html_block":
+            for found in COMMENT.finditer(token.content):
+                at = line + token.content.count("\n", 0, found.start())
+                options |= comment(found[1], at)
             world = options.pop("world", world)
-            continue
-        label = match["label"] or ""
-        yield Display(file, line, match["latex"], label, world, options)
-        options = {}
+            refuse_strays(COMMENT.sub("", token.content), line)
+        elif token.type == "inline":
+            refuse_strays(CODE.sub("", token.content), line)
     if options:
         said = ", ".join(options)
         raise EquationError(f"no equation follows the last eqcheck {said}", line=1)
 
 
 def comment(said: str, line: int) -> dict[str, str]:
-    """Read the options of a comment."""
+    """Read the options of a comment, if it is one for the checker."""
+    head, colon, said = said.partition("eqcheck:")
+    if head.strip() or not colon:
+        return {}
     try:
         pairs = [word.partition("=") for word in shlex.split(said)]
     except ValueError as error:
         raise EquationError(f"eqcheck comment: {error}", line=line) from None
     options = {name: value for name, _, value in pairs}
     for name, value in options.items():
-        if name not in KNOWN:
-            known = ", ".join(sorted(KNOWN))
-            raise EquationError(f"eqcheck knows {known}, but not {name}", line=line)
-        if (name in {"world", "skip", "rtol"}) != bool(value.strip()):
-            raise EquationError(
-                f"eqcheck {name} has the wrong value {value!r}", line=line
-            )
-        if name == "rtol" and not sensible(value):
-            raise EquationError(f"rtol={value} is no number up to {LOOSEST}", line=line)
+        if problem := wrong(name, value):
+            raise EquationError(problem, line=line)
     return options
 
 
-def sensible(rtol: str) -> bool:
+def wrong(name: str, value: str) -> str:
+    """Say what is wrong with an option, if anything is."""
+    if name not in OPTIONS:
+        return f"eqcheck knows {', '.join(sorted(OPTIONS))}, but not {name}"
+    if (name in {"world", "skip", "rtol"}) != bool(value.strip()):
+        return f"eqcheck {name} has the wrong value {value!r}"
+    if name == "rtol" and not is_tolerance(value):
+        return f"rtol={value} is no number up to {LOOSEST}"
+    return ""
+
+
+def is_tolerance(rtol: str) -> bool:
     """Accept a tolerance that still tells right from wrong."""
     try:
         return 0 < float(rtol) <= LOOSEST
@@ -115,42 +145,11 @@ def sensible(rtol: str) -> bool:
         return False
 
 
-def visible(text: str) -> str:
-    """Blank out code and comments, in which a $$ is no equation; positions stay."""
-    out, fences = list(text), list[tuple[str, bool, int]]()
-    for match in FENCE.finditer(text):
-        mark, info = match.groups()
-        name = info.strip("{").split("}")[0].strip()
-        if fences and mark.startswith(fences[-1][0]) and not info:
-            _, passive, begin = fences.pop()
-            blank(out, begin, match.start() if passive else begin)
-        elif not (fences and fences[-1][1]):
-            if info.startswith("{") and name == "math":
-                line = text.count("\n", 0, match.start()) + 1
-                raise EquationError("write displays as $$ ... $$ (label)", line=line)
-            code = not info.startswith("{") and mark[0] != ":"
-            fences.append((mark, code or name in PASSIVE, match.end()))
-    for _, passive, begin in fences:
-        blank(out, begin, len(text) if passive else begin)
-    for pattern in (CODE, ASIDE):
-        for match in pattern.finditer("".join(out)):
-            blank(out, match.start(), match.end())
-    return "".join(out)
-
-
-def blank(out: list[str], begin: int, end: int) -> None:
-    """Replace characters by spaces, but for line ends."""
-    out[begin:end] = [c if c == "\n" else " " for c in out[begin:end]]
-
-
-def refuse_strays(text: str) -> None:
-    """Refuse equations in a form that would not be read."""
-    rest = list(text)
-    for match in FOUND.finditer(text):
-        blank(rest, match.start(), match.end())
-    if stray := STRAY.search("".join(rest)):
-        line = text.count("\n", 0, stray.start()) + 1
-        what = stray.group()
-        raise EquationError(
-            f"`{what}` opens no display: write $$ ... $$ (label)", line=line
-        )
+def refuse_strays(text: str, line: int) -> None:
+    """Refuse equations and comments in a form that would not be read."""
+    if stray := STRAY.search(text):
+        line += text.count("\n", 0, stray.start())
+        remedy = "write $$ ... $$ (label) as a block of its own"
+        if stray.group().startswith("<!--"):
+            remedy = "a comment for the checker stands on its own line"
+        raise EquationError(f"`{stray.group()}` opens no display: {remedy}", line=line)

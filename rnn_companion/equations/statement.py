@@ -6,30 +6,21 @@ conditions alone is one for the whole display. ``\text{if}`` before a statement
 about values makes it a hypothesis.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lark import Token, Tree
 
 from .chapter import Display
+from .conditions import Definition
 from .latex import EquationError, Node, parse
-from .meaning import Definition, bound_index, links, symbols
+from .tree import bound_index, is_symbol, links, relations, scripts, symbols
 from .worlds import World, find_world
 
 RANGES = {"series", "members", "listed"}
-WHOLE = {
-    "symbol",
-    "number",
-    "plus",
-    "minus",
-    "times",
-    "over",
-    "group",
-    "chain",
-    "relation",
-}
+WHOLE = {"symbol", "number", "group", "plus", "minus", "negative", "times", "over"}
+CONDITION = {*WHOLE, "chain", "relation"}
 
 
 @dataclass(frozen=True)
@@ -46,11 +37,7 @@ class Claim:
     @property
     def names(self) -> set[str]:
         """The symbols that stand in it."""
-        return (
-            symbols(self.left)
-            | symbols(self.right)
-            | set().union(*map(symbols, self.given))
-        )
+        return set().union(*map(symbols, (self.left, self.right, *self.given)))
 
 
 @dataclass
@@ -72,9 +59,7 @@ class Equation:
             self.definitions.append(self.define(head, body, conditions))
             return
         for left, relation, right in links(node):
-            free = (
-                self.free(left) | self.free(right) | set().union(*map(self.free, given))
-            )
+            free = set().union(*map(self.free, (left, right, *given)))
             mine = self.concerning(conditions, free)
             names = tuple(sorted(free | self.letters(mine)))
             self.claims.append(Claim(left, relation, right, names, mine, tuple(given)))
@@ -82,20 +67,16 @@ class Equation:
     def define(self, head: Node, body: Node, conditions: Sequence[Node]) -> Definition:
         """Read ``J_t := ...``."""
         name, parameters = header(head)
-        tape = self.world.draws[0]
+        tape, display = self.world.draws[0], self.display
         if tape.arities(name) or name in tape.functions or name in tape.sizes:
-            raise EquationError(
-                f"{name} is known to the world; a claim is written with =", head
-            )
-        loose = self.free(body) - set(parameters)
-        if loose or name in symbols(body):
-            what = ", ".join(sorted(loose)) or name
+            said = f"{name} is known to the world; a claim is written with ="
+            raise EquationError(said, head)
+        unknown = self.free(body) - set(parameters)
+        if unknown or name in symbols(body):
+            what = ", ".join(sorted(unknown)) or name
             raise EquationError(f"{what} is not given by the left side", body)
         mine = self.concerning(conditions, parameters)
-        display = self.display
-        return Definition(
-            name, parameters, body, display.latex, display.label, display.line, mine
-        )
+        return Definition(name, parameters, body, display.latex, display.label, mine)
 
     @property
     def names(self) -> set[str]:
@@ -137,19 +118,18 @@ def understand(display: Display, known: Mapping[str, Definition]) -> Equation:
     EquationError
         If it is not understood, or claims nothing.
     """
-    world = find_world(display.world)
+    world = find_world(display.world, Path(display.file).parent / "worlds")
     names = [*world.names, *(name for name in known if len(name) > 1)]
     tree = parse(display.latex, names, world.draws[0].functions)
     equation = Equation(display, world, tree)
     rows = [Row(row, world) for row in tree.children if isinstance(row, Tree)]
-    everywhere = [c for row in rows if not row.claims for c in row.conditions]
+    for_all = [c for row in rows if not row.claims for c in row.conditions]
     for row in rows:
         for node in row.claims:
-            equation.add(node, [*row.conditions, *everywhere], row.given)
+            equation.add(node, [*row.conditions, *for_all], row.given)
         if unused := equation.letters(row.conditions) - used_in(equation, rows):
-            raise EquationError(
-                f"a range is stated for {', '.join(sorted(unused))}, which is not used"
-            )
+            what = ", ".join(sorted(unused))
+            raise EquationError(f"a range is stated for {what}, which is not used")
     if not (equation.claims or equation.definitions):
         raise EquationError(
             "claims nothing; mark it <!-- eqcheck: prose --> if it is not to be checked"
@@ -157,7 +137,7 @@ def understand(display: Display, known: Mapping[str, Definition]) -> Equation:
     return equation
 
 
-def used_in(equation: Equation, rows: Iterable[Row]) -> set[str]:
+def used_in(equation: Equation, rows: Iterable["Row"]) -> set[str]:
     """Collect the free indices of all claims and definitions of a display."""
     nodes = [node for row in rows for node in (*row.claims, *row.given)]
     parts = [part for node in nodes for part in node.children if isinstance(part, Tree)]
@@ -177,41 +157,33 @@ class Row:
             assert isinstance(item, Tree)
             waiting = self.sort(item, waiting)
         if waiting:
-            raise EquationError(
-                f"{', '.join(waiting)} stands alone and says nothing", row
-            )
+            what = ", ".join(waiting)
+            raise EquationError(f"{what} stands alone and says nothing", row)
 
     def sort(self, item: Node, waiting: list[str]) -> list[str]:
         """File a statement; return the indices that still wait for their range."""
-        node = item.children[0] if item.data == "given" else item
+        given = item.data == "given"
+        node = item.children[0] if given else item
         assert isinstance(node, Tree)
-        if node.data == "bare" and self.listed(node):
-            return waiting
         if node.data == "bare":
-            return [*waiting, self.index(node)]
-        if self.is_condition(node, self.world):
-            self.conditions += spread(node, waiting)
+            return waiting if self.is_listed(node) else [*waiting, self.index(node)]
+        if is_condition(node, self.world):
+            self.conditions += ranges_of(node, waiting)
             return []
-        if item.data == "given" and node.data == "chain":
-            self.given.append(node)
-        elif item.data == "given":
+        if given and node.data != "chain":
             raise EquationError("a condition does not define", node)
-        else:
-            self.claims.append(node)
+        (self.given if given else self.claims).append(node)
         return waiting
 
-    def listed(self, bare: Node) -> bool:
+    def is_listed(self, bare: Node) -> bool:
         """Read the ``2`` of ``l = 1, 2``: one more value of the index before it."""
         last = self.conditions[-1] if self.conditions else None
         if last is None or symbols(bare) or last.data not in {"chain", "listed"}:
             return False
-        first, *values = last.children
-        if last.data == "chain" and [r for _, r, _ in links(last)] != ["="]:
+        if last.data == "chain" and relations(last) != ["="]:
             return False
-        before = values[1:] if last.data == "chain" else values
-        self.conditions[-1] = Tree(
-            "listed", [first, *before, bare.children[0]], last.meta
-        )
+        values = [c for c in last.children if c.data != "relation"]
+        self.conditions[-1] = Tree("listed", [*values, bare.children[0]], last.meta)
         return True
 
     def index(self, bare: Node) -> str:
@@ -221,22 +193,23 @@ class Row:
             raise EquationError("stands alone and says nothing", bare)
         return names.pop()
 
-    @staticmethod
-    def is_condition(node: Node, world: World) -> bool:
-        """Tell a condition from a claim: it holds nothing but indices and sizes."""
-        if node.data in RANGES:
-            return True
-        names, indices = symbols(node), world.indices
-        sizes = set(world.draws[0].sizes)
-        plain = all(s.data in WHOLE for s in node.iter_subtrees())
-        return bool(names & indices) and names <= indices | sizes and plain
+
+def is_condition(node: Node, world: World) -> bool:
+    """Tell a condition from a claim: it holds nothing but indices and sizes."""
+    if node.data in RANGES:
+        return True
+    names, indices = symbols(node), world.indices
+    whole = all(s.data in CONDITION for s in node.iter_subtrees())
+    return (
+        bool(names & indices) and names <= indices | {*world.draws[0].sizes} and whole
+    )
 
 
-def spread(node: Node, waiting: Sequence[str]) -> list[Node]:
+def ranges_of(node: Node, waiting: Sequence[str]) -> list[Node]:
     r"""Give the range of ``j`` in ``i, j = 1, \\dots, q`` to ``i`` as well."""
-    if waiting and node.data not in RANGES:
-        raise EquationError(f"{', '.join(waiting)} has no range", node)
     if node.data not in RANGES:
+        if waiting:
+            raise EquationError(f"{', '.join(waiting)} has no range", node)
         return [node]
     first, *rest = node.children
     assert isinstance(first, Tree)
@@ -250,43 +223,28 @@ def spread(node: Node, waiting: Sequence[str]) -> list[Node]:
 
 def header(head: Node) -> tuple[str, tuple[str, ...]]:
     """Read the left side of a definition: a new symbol and its indices."""
-    parameters: list[str] = []
+    parameters: list[Node | Token] = []
     if head.data == "subscript":
         head, script = head.children
-        for part in script.children:
-            if isinstance(part, Tree) and part.data != "symbol":
-                raise EquationError("a definition has plain indices on its left", part)
-            parameters.append(
-                str(part.children[0]) if isinstance(part, Tree) else str(part)
-            )
+        parameters = script.children
+    for part in parameters:
+        if isinstance(part, Tree) and part.data != "symbol":
+            raise EquationError("a definition has plain indices on its left", part)
     if head.data != "symbol":
         raise EquationError("only a new symbol can be defined", head)
-    return str(head.children[0]), tuple(parameters)
+    names = (p.children[0] if isinstance(p, Tree) else p for p in parameters)
+    return str(head.children[0]), tuple(map(str, names))
 
 
 def free_indices(
     node: Node, letters: set[str], bound: frozenset[str] = frozenset()
 ) -> set[str]:
-    """Collect the indices that no sum, product, maximum or limit binds."""
+    """Collect the indices that no sum, product or maximum binds."""
     if node.data in {"symbol", "one"}:
         return {str(node.children[0])} & (letters - bound)
+    if node.data in {"bigop", "extreme"}:
+        bound |= {bound_index(node.children[1])}
     children = [c for c in node.children if isinstance(c, Tree)]
     if node.data in {"subscript", "superscript"} and is_symbol(node):
         children = list(scripts(node))
-    if node.data in {"bigop", "extreme", "limit"}:
-        bound |= {bound_index(children[0])}
     return set().union(*(free_indices(c, letters, bound) for c in children))
-
-
-def is_symbol(node: Node) -> bool:
-    """Tell a symbol with scripts from an expression with scripts."""
-    while node.data in {"subscript", "superscript"}:
-        node = node.children[0]
-    return node.data == "symbol"
-
-
-def scripts(node: Node) -> Iterator[Node]:
-    """Walk over all scripts of a symbol."""
-    while node.data in {"subscript", "superscript"}:
-        node, script = node.children
-        yield script

@@ -6,11 +6,11 @@ graph, so a total derivative is autograd's own. The direct derivative of a
 symbol differentiates the one function that makes it from its arguments.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -20,14 +20,10 @@ from .latex import EquationError
 Indices = tuple[int, ...]
 Key = tuple[str, Indices, Indices]
 Rule = Callable[..., Tensor]
-
-
-@dataclass(frozen=True)
-class Form:
-    """One way to make a symbol: a function of other symbols."""
-
-    rule: Rule
-    arguments: tuple[Key, ...]
+Form = tuple[Rule, tuple[Key, ...]]  # one way to make a symbol, of which others
+Layer = int | None
+Number = Tensor | float
+Tensors = Sequence[Tensor]
 
 
 @dataclass
@@ -55,7 +51,7 @@ class Tape:
     sources: dict[str, str] = field(default_factory=dict)
     functions: dict[str, Rule] = field(default_factory=dict)
     probabilities: list[Sequence[float]] = field(default_factory=list)
-    outcomes: list[tuple[float, Tape]] = field(default_factory=list)
+    outcomes: list[tuple[float, Self]] = field(default_factory=list)
     scrambled: bool = False
     _keys: dict[int, Key] = field(default_factory=dict)
     _arities: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
@@ -70,9 +66,7 @@ class Tape:
         """Draw standard normal numbers of this shape, in float64."""
         return scale * torch.randn(shape, generator=self.generator, dtype=torch.float64)
 
-    def leaf(
-        self, name: str, value: Tensor, *at: int, layer: int | None = None
-    ) -> Tensor:
+    def leaf(self, name: str, value: Tensor, *at: int, layer: Layer = None) -> Tensor:
         """Name a value that nothing else on the tape makes.
 
         Parameters
@@ -95,14 +89,22 @@ class Tape:
         return self.put(name, value, *at, layer=layer)
 
     def put(
-        self,
-        name: str,
-        value: Tensor | float,
-        *at: int,
-        layer: int | None = None,
-        source: str = "",
+        self, name: str, value: Number, *at: int, layer: Layer = None, source: str = ""
     ) -> Tensor:
-        """Name a value as it is; `source` says where it comes from."""
+        """Name a value as it is, with whatever made it in autograd's graph.
+
+        Parameters
+        ----------
+        name, value, at, layer
+            As in `leaf`.
+        source
+            Where the value comes from, as reports name it: ``torch.nn.RNN``.
+
+        Returns
+        -------
+        Tensor
+            The value, on the tape, in float64.
+        """
         key = (name, at, () if layer is None else (layer,))
         value = torch.as_tensor(value, dtype=torch.float64)
         self.values[key] = value
@@ -113,26 +115,64 @@ class Tape:
         return value
 
     def step(
-        self,
-        name: str,
-        rule: Rule,
-        arguments: Sequence[Tensor],
-        *at: int,
-        layer: int | None = None,
+        self, name: str, rule: Rule, arguments: Tensors, *at: int, layer: Layer = None
     ) -> Tensor:
-        """Name the value of a function of other symbols: its direct arguments."""
+        r"""Name :math:`y = f(a, b, \dots)`, whose direct arguments are a, b, and so on.
+
+        Parameters
+        ----------
+        name, at, layer
+            As in `leaf`.
+        rule
+            The function f, of tensors.
+        arguments
+            Values on the tape; ``\partial`` is by one of these.
+
+        Returns
+        -------
+        Tensor
+            The value y, on the tape.
+        """
         value = self.put(name, rule(*arguments), *at, layer=layer)
         self.also(value, rule, arguments)
         return value
 
     def also(self, value: Tensor, rule: Rule, arguments: Sequence[Tensor]) -> None:
-        """Give a symbol a further form, equal to the first in value."""
+        """Give a symbol a further form: the same value from other arguments.
+
+        Parameters
+        ----------
+        value
+            A value on the tape.
+        rule, arguments
+            As in `step`.
+
+        Raises
+        ------
+        AssertionError
+            If the value differs.
+        """
         same(value, rule(*arguments))
-        form = Form(rule, tuple(self._keys[id(a)] for a in arguments))
+        form = rule, tuple(self._keys[id(a)] for a in arguments)
         self.forms.setdefault(self._keys[id(value)], []).append(form)
 
     def confirm(self, value: Tensor, reference: Tensor, source: str) -> None:
-        """Hold a symbol against the reference that it is to be checked by."""
+        """Hold a symbol against its reference, which reports then name.
+
+        Parameters
+        ----------
+        value
+            A value on the tape.
+        reference
+            The same, made another way; of the same shape.
+        source
+            What made the reference: ``torch.nn.LSTMCell``.
+
+        Raises
+        ------
+        AssertionError
+            If they differ by more than rounding.
+        """
         same(value, reference)
         self.sources[self._keys[id(value)][0]] = source
 
@@ -144,7 +184,20 @@ class Tape:
     def chance(
         self, values: Sequence[Tensor], probabilities: Sequence[float]
     ) -> Tensor:
-        """Draw from finitely many values; expectations run over all of them."""
+        """Draw from finitely many values; expectations run over all of them.
+
+        Parameters
+        ----------
+        values
+            The values, of one shape.
+        probabilities
+            Their probabilities, which sum to 1.
+
+        Returns
+        -------
+        Tensor
+            One of the values.
+        """
         turn = len(self.probabilities)
         self.probabilities.append(probabilities)
         return values[self.chosen[turn] if turn < len(self.chosen) else 0]
@@ -162,9 +215,8 @@ class Tape:
         if any(
             not torch.equal(self.values[key], o.values[key]) for _, o in self.outcomes
         ):
-            raise EquationError(
-                f"{shown(key)} is random: it belongs inside an expectation"
-            )
+            said = f"{shown(key)} is random: it belongs inside an expectation"
+            raise EquationError(said)
         if self.scrambled:
             return self.noise(("value", key), self.values[key].shape)
         return self.values[key]
@@ -196,27 +248,23 @@ class Tape:
 
     def direct(self, of: Key, by: Key) -> Tensor:
         """Differentiate the function that makes `of` by its own argument `by`."""
-        forms = [form for form in self.forms.get(of, []) if by in form.arguments]
-        if not forms:
+        form = self.form_of(of, by)
+        if form is None:
             raise EquationError(self.no_argument(of, by))
-        known = ("direct", of, by)
+        known, (rule, arguments) = ("direct", of, by), form
         if known not in self._memory:
-            inputs = {
-                a: self.values[a].detach().requires_grad_() for a in forms[0].arguments
-            }
-            made = forms[0].rule(*(inputs[a] for a in forms[0].arguments))
+            inputs = {a: self.values[a].detach().requires_grad_() for a in arguments}
+            made = rule(*(inputs[a] for a in arguments))
             self._memory[known] = jacobian(made, inputs[by])
         return self._memory[known]
 
-    def has_argument(self, of: Key, by: Key) -> bool:
-        """Tell whether a symbol is made from another without detour."""
-        return any(by in form.arguments for form in self.forms.get(of, []))
+    def form_of(self, of: Key, by: Key) -> Form | None:
+        """Find how a symbol is made from another without detour, if it is."""
+        return next((f for f in self.forms.get(of, []) if by in f[1]), None)
 
     def no_argument(self, of: Key, by: Key) -> str:
         """Say which arguments there are."""
-        forms = [
-            ", ".join(map(shown, form.arguments)) for form in self.forms.get(of, [])
-        ]
+        forms = [", ".join(map(shown, those)) for _, those in self.forms.get(of, [])]
         return (
             f"{shown(by)} is no direct argument of {shown(of)}, which is a function of "
             f"({') or of ('.join(forms) or 'nothing'}); "
@@ -227,22 +275,19 @@ class Tape:
 def jacobian(of: Tensor, by: Tensor) -> Tensor:
     """Differentiate every number of `of` by every number of `by`."""
     if not of.requires_grad:
-        return of.new_zeros(*of.shape, *by.shape)
-    numbers = of.reshape(-1)
-    rows = [
-        torch.autograd.grad(
-            n, by, retain_graph=True, allow_unused=True, materialize_grads=True
-        )[0]
-        for n in numbers
-    ]
+        return of.new_zeros((*of.shape, *by.shape))
+    settings: dict[str, Any] = {
+        "retain_graph": True,
+        "allow_unused": True,
+        "materialize_grads": True,
+    }
+    rows = [torch.autograd.grad(n, by, **settings)[0] for n in of.reshape(-1)]
     return torch.stack(rows).reshape((*of.shape, *by.shape))
 
 
-def same(value: Tensor, reference: Tensor) -> None:
+def same(value: Tensor, other: Tensor) -> None:
     """Refuse a world that differs from its reference."""
-    if value.shape != reference.shape or not torch.allclose(
-        value, reference, 1e-10, 1e-12
-    ):
+    if value.shape != other.shape or not torch.allclose(value, other, 1e-10, 1e-12):
         raise AssertionError("the world's value differs from its reference")
 
 
@@ -253,14 +298,12 @@ def shown(key: Key) -> str:
     return name + below + (f"^{{({layer[0]})}}" if layer else "")
 
 
-def unfold(tape: Tape, build: Callable[[Tape], None]) -> Tape:
+def with_outcomes(tape: Tape, build: Callable[[Tape], None]) -> Tape:
     """Add to a tape with random symbols the tapes of all its outcomes."""
     ways = [range(len(p)) for p in tape.probabilities]
     for chosen in product(*ways) if ways else ():
         outcome = Tape(tape.sizes, tape.seed, tape.tight, chosen)
         build(outcome)
-        weight = 1.0
-        for turn, choice in enumerate(chosen):
-            weight *= tape.probabilities[turn][choice]
-        tape.outcomes.append((weight, outcome))
+        chances = zip(tape.probabilities, chosen, strict=True)
+        tape.outcomes.append((prod(p[choice] for p, choice in chances), outcome))
     return tape

@@ -1,21 +1,16 @@
 """The figures of chapter 2, *Backpropagation through time*."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from rnn_companion.figures.draw import Point, curves, look, node
 from rnn_companion.figures.frames import Frames, Picture
-from rnn_companion.figures.style import COLORS, INK, LINES, MARKERS, PALE, figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
-
-__all__ = ["cost", "loss_curves", "paths"]
-
-Point = tuple[float, float]
+from rnn_companion.figures.style import COLORS, INK, figure
 
 
 def paths(heads: Tensor, links: Tensor, uses: Tensor, terms: Tensor) -> Frames:
@@ -41,24 +36,19 @@ def paths(heads: Tensor, links: Tensor, uses: Tensor, terms: Tensor) -> Frames:
     T = len(heads)
 
     def factors(t: int, i: int) -> list[float]:
-        return [
-            float(heads[t - 1]),
-            *(float(links[j - 1]) for j in range(t, i, -1)),
-            float(uses[i - 1]),
-        ]
+        along = [float(links[j - 1]) for j in range(t, i, -1)]
+        return [float(heads[t - 1]), *along, float(uses[i - 1])]
 
-    def draw(loss_term: int, weight_use: int) -> "Figure":
-        import matplotlib.pyplot as plt
-
+    def draw(loss_term: int, weight_use: int) -> Figure:
         fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.9), width_ratios=[3, 2])
         _network(left, T)
         if weight_use <= loss_term:
             _path(left, loss_term, weight_use, factors(loss_term, weight_use))
         _contributions(right, terms, loss_term, weight_use)
-        fig.suptitle(_sentence(loss_term, weight_use), fontsize=10.5)
+        fig.suptitle(sentence(loss_term, weight_use), fontsize=10.5)
         return fig
 
-    def _sentence(loss_term: int, weight_use: int) -> str:
+    def sentence(loss_term: int, weight_use: int) -> str:
         if weight_use > loss_term:
             return f"No path: the use at step {weight_use} comes after loss {loss_term}"
         product = " × ".join(_number(f) for f in factors(loss_term, weight_use))
@@ -69,7 +59,7 @@ def paths(heads: Tensor, links: Tensor, uses: Tensor, terms: Tensor) -> Frames:
         return (
             "An unrolled network of one unit; beside it a table of what each loss "
             "term (row) contributes through each use of the recurrent weight "
-            f"(column). {_sentence(loss_term, weight_use)}."
+            f"(column). {sentence(loss_term, weight_use)}."
         )
 
     steps = range(1, T + 1)
@@ -77,12 +67,10 @@ def paths(heads: Tensor, links: Tensor, uses: Tensor, terms: Tensor) -> Frames:
         draw,
         {"loss_term": steps[::-1], "weight_use": steps},
         alt,
-        caption=(
-            "Choose a loss term and a use of the recurrent weight. The bold path is "
-            "the only one between them; the numbers on it are its factors, and their "
-            "product is the framed entry of the table. The sum of the table is the "
-            "gradient of the loss with respect to that one weight."
-        ),
+        caption="Choose a loss term and a use of the recurrent weight. The bold path "
+        "is the only one between them; the numbers on it are its factors, and their "
+        "product is the framed entry of the table. The sum of the table is the "
+        "gradient of the loss with respect to that one weight.",
     )
 
 
@@ -91,70 +79,45 @@ def _number(value: float, digits: int = 3) -> str:
     return f"{rounded:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _network(ax: "Axes", T: int) -> None:
+def _network(ax: Axes, T: int) -> None:
     """Draw the unrolled network: losses above, states, uses of the weight below."""
-    for t in range(T + 1):
-        if t:
-            _edge(ax, (t, 2), (t, 1))
-            _edge(ax, (t, 1), (t - 1, 1))
-            _edge(ax, (t, 1), (t, 0))
-            _node(ax, (t, 2), rf"$\ell_{t}$", "square,pad=0.35")
-            _node(ax, (t, 0), "$w$", "square,pad=0.35")
-        _node(ax, (t, 1), rf"$h_{t}$", "circle,pad=0.3")
+    node(ax, (0, 1), "$h_0$", boxstyle="circle,pad=0.3")
+    for t in range(1, T + 1):
+        for xs, ys in (([t, t], [2, 1]), ([t, t - 1], [1, 1]), ([t, t], [1, 0])):
+            ax.plot(xs, ys, ":", color="#777777", lw=1, zorder=1)
+        node(ax, (t, 2), rf"$\ell_{t}$", boxstyle="square,pad=0.35")
+        node(ax, (t, 0), "$w$", boxstyle="square,pad=0.35")
+        node(ax, (t, 1), rf"$h_{t}$", boxstyle="circle,pad=0.3")
     ax.set(xlim=(-0.4, T + 0.6), ylim=(-0.45, 2.45))
     ax.axis("off")
 
 
-def _node(ax: "Axes", at: Point, text: str, box: str) -> None:
-    style = {"boxstyle": box, "facecolor": PALE, "edgecolor": INK}
-    ax.text(*at, text, ha="center", va="center", bbox=style, zorder=3)
-
-
-def _edge(ax: "Axes", start: Point, end: Point) -> None:
-    ax.plot(*zip(start, end, strict=True), ":", color="#777777", lw=1, zorder=1)
-
-
-def _path(ax: "Axes", t: int, i: int, factors: Sequence[float]) -> None:
+def _path(ax: Axes, t: int, i: int, factors: Sequence[float]) -> None:
     """Draw the path in bold, a factor beside each of its edges."""
     nodes: list[Point] = [(t, 2), *((j, 1) for j in range(t, i - 1, -1)), (i, 0)]
     for start, end, factor in zip(nodes, nodes[1:], factors, strict=False):
-        ax.plot(*zip(start, end, strict=True), "-", color=COLORS[0], lw=3.5, zorder=2)
-        across = start[1] == end[1]
-        x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
-        ax.text(
-            x + (0 if across else 0.1),
-            y + (0.14 if across else 0),
-            _number(factor),
-            ha="center" if across else "left",
-            va="center",
-            fontsize=9.5,
-        )
+        (x_1, y_1), (x_2, y_2) = start, end
+        ax.plot([x_1, x_2], [y_1, y_2], "-", color=COLORS[0], lw=3.5, zorder=2)
+        (dx, dy), side = ((0.0, 0.14), "center") if y_1 == y_2 else ((0.1, 0.0), "left")
+        at = (x_1 + x_2) / 2 + dx, (y_1 + y_2) / 2 + dy
+        ax.text(*at, _number(factor), ha=side, va="center", fontsize=9.5)
 
 
-def _contributions(ax: "Axes", terms: Tensor, t: int, i: int) -> None:
+def _contributions(ax: Axes, terms: Tensor, t: int, i: int) -> None:
     """Draw the table of all contributions, the chosen one framed."""
     T = len(terms)
-    bound = float(terms.abs().max()) or 1.0
-    ax.imshow(
-        terms.numpy(), cmap="PuOr", vmin=-2 * bound, vmax=2 * bound, aspect="auto"
-    )
+    bound = 2 * float(terms.abs().max()) or 2.0
+    ax.imshow(terms.numpy(), cmap="PuOr", vmin=-bound, vmax=bound, aspect="auto")
     for row in range(T):
         for column in range(row + 1):
             number = _number(float(terms[row, column]))
             ax.text(column, row, number, ha="center", va="center", fontsize=8)
-    frame = (i - 1.5, t - 1.5), 1, 1
-    ax.add_patch(_rectangle(*frame))
+    ax.add_patch(Rectangle((i - 1.5, t - 1.5), 1, 1, fill=False, edgecolor=INK, lw=2.5))
     labels = [str(step) for step in range(1, T + 1)]
     ax.set_xticks(range(T), labels)
     ax.set_yticks(range(T), labels)
     ax.set(xlabel="use of the weight at step i", ylabel="loss term t")
     ax.grid(visible=False)
-
-
-def _rectangle(corner: Point, width: float, height: float) -> "Rectangle":
-    from matplotlib.patches import Rectangle
-
-    return Rectangle(corner, width, height, fill=False, edgecolor=INK, lw=2.5)
 
 
 @figure
@@ -165,22 +128,17 @@ def loss_curves(autograd: Tensor, by_hand: Tensor) -> Picture:
     ----------
     autograd, by_hand : Tensor, `(steps,)`
         The training loss at each step.
-    """
-    import matplotlib.pyplot as plt
 
+    Returns
+    -------
+    Picture
+    """
     fig, (top, bottom) = plt.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     steps = range(1, len(autograd) + 1)
     top.semilogy(steps, autograd, color=COLORS[0], label="autograd")
+    dots = look(1, linestyle="none", markeredgecolor=INK, label="by hand")
     every = max(1, len(steps) // 15)
-    top.semilogy(
-        steps[::every],
-        by_hand[::every],
-        linestyle="none",
-        marker=MARKERS[1],
-        color=COLORS[1],
-        markeredgecolor=INK,
-        label="by hand",
-    )
+    top.semilogy(steps[::every], by_hand[::every], **dots)
     top.set_ylabel("training loss")
     top.legend()
     difference = (by_hand - autograd).abs() / autograd
@@ -188,14 +146,10 @@ def loss_curves(autograd: Tensor, by_hand: Tensor) -> Picture:
     bottom.set(xlabel="step", ylabel="relative difference")
     return Picture(
         fig,
-        alt=(
-            f"Two training-loss curves over {len(steps)} steps that lie on each other, "
-            f"and their relative difference, at most {difference.max():.0e}."
-        ),
-        caption=(
-            "Training loss (mean squared error of scaled prices) with autograd's "
-            "gradients and with those written by hand, and their relative difference."
-        ),
+        alt=f"Two training-loss curves over {len(steps)} steps that lie on each other, "
+        f"and their relative difference, at most {difference.max():.0e}.",
+        caption="Training loss (mean squared error of scaled prices) with autograd's "
+        "gradients and with those written by hand, and their relative difference.",
     )
 
 
@@ -209,28 +163,19 @@ def cost(lengths: Sequence[int], forward: Tensor, both: Tensor) -> Picture:
         The numbers of steps T.
     forward, both : Tensor, `(len(lengths),)`
         Milliseconds.
-    """
-    import matplotlib.pyplot as plt
 
+    Returns
+    -------
+    Picture
+    """
     fig, ax = plt.subplots(figsize=(6.0, 3.2))
-    lines = {"forward and backward": both, "forward only": forward}
-    for n, (label, times) in enumerate(lines.items()):
-        ax.plot(
-            lengths,
-            times,
-            color=COLORS[n],
-            linestyle=LINES[n],
-            marker=MARKERS[n],
-            label=label,
-        )
+    curves(ax, {"forward and backward": both, "forward only": forward}, lengths)
     ax.set(xlabel="length T", ylabel="milliseconds", ylim=(0, None))
     ax.legend()
     return Picture(
         fig,
-        alt=(
-            "Time against length: two lines that rise about in proportion to the "
-            f"length, to {forward[-1]:.1f} ms forward and {both[-1]:.1f} ms in all "
-            f"at length {lengths[-1]}."
-        ),
+        alt="Time against length: two lines that rise about in proportion to the "
+        f"length, to {forward[-1]:.1f} ms forward and {both[-1]:.1f} ms in all "
+        f"at length {lengths[-1]}.",
         caption="Time of one pass over a batch against the length of its sequences.",
     )

@@ -1,16 +1,15 @@
-"""Figures of the chapter *Input/output configurations*."""
+"""The figures of chapter 5, *Input/output configurations*."""
 
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
+from rnn_companion.figures.draw import look, plain_ticks
 from rnn_companion.figures.frames import Frames, Picture
-from rnn_companion.figures.style import COLORS, INK, LINES, MARKERS, PALE, figure
+from rnn_companion.figures.style import COLORS, INK, PALE, figure
 from rnn_companion.forecasting.configurations import Layout
 
 Influence = Sequence[Sequence[float]]  # outputs x inputs
@@ -34,32 +33,31 @@ def wiring(reach: Sequence[tuple[Layout, Influence]]) -> Picture:
     for ax, (layout, influence) in zip(axes, reach, strict=True):
         _panel(ax, layout, influence)
     axes[0].set_yticks([0, 1], ["input", "output"])
-    alt = "Which inputs reach which outputs. " + " ".join(
-        f"{layout.configuration}: " + "; ".join(_sentences(layout, influence)) + "."
-        for layout, influence in reach
+    said = [
+        f"{layout.configuration}: {'; '.join(_sentences(layout, sizes))}."
+        for layout, sizes in reach
+    ]
+    return Picture(
+        fig,
+        alt=f"Which inputs reach which outputs. {' '.join(said)}",
+        caption="The five configurations. Circles are inputs, squares outputs, each "
+        "above the day it reads or forecasts; a line is drawn where the derivative of "
+        "the output by the input is not zero.",
     )
-    caption = (
-        "The five configurations. Circles are inputs, squares outputs, each above the "
-        "day it reads or forecasts; a line is drawn where the derivative of the output "
-        "by the input is not zero."
-    )
-    return Picture(fig, alt, caption)
 
 
 def _panel(ax: Axes, layout: Layout, influence: Influence) -> None:
     days = _days(layout)
-    for k, row in enumerate(influence):
-        for t, size in enumerate(row):
-            if size > 0:
-                ax.plot([t + 1, days[k]], [0, 1], color=INK, lw=0.9, ls="-")
     read = range(1, layout.length + 1)
+    for forecast, row in zip(days, influence, strict=True):
+        for day, size in zip(read, row, strict=True):
+            if size > 0:
+                ax.plot([day, forecast], [0, 1], color=INK, lw=0.9, ls="-", zorder=0)
     ax.scatter(read, [0] * len(read), s=90, color=COLORS[0], marker="o")
     ax.scatter(days, [1] * len(days), s=90, color=COLORS[1], marker="s", edgecolors=INK)
     ax.set_title(layout.configuration.replace("-many-", "-many\n", 1), fontsize=10)
     ax.set(xlim=(0.4, 7.6), ylim=(-0.35, 1.35), xlabel="day", xticks=[1, 3, 5, 7])
     ax.grid(visible=False)
-    for line in ax.lines:
-        line.set_zorder(0)
 
 
 def _days(layout: Layout) -> list[int]:
@@ -95,10 +93,9 @@ def influences(reach: Sequence[tuple[Layout, Influence]]) -> Frames:
     def draw(configuration: str, input_day: int) -> Figure:
         layout, influence = by_name[configuration]
         fig, ax = plt.subplots(figsize=(6.0, 2.8))
-        days = _days(layout)
         if input_day <= layout.length:
-            heights = influence[:, input_day - 1]
-            ax.bar(days, heights, color=COLORS[1], edgecolor=INK, width=0.7)
+            sizes = influence[:, input_day - 1]
+            ax.bar(_days(layout), sizes, color=COLORS[1], edgecolor=INK, width=0.7)
         ax.axvspan(0.5, layout.length + 0.5, color=PALE, zorder=0, label="days read")
         ax.axvline(input_day, color=COLORS[0], ls="--", label=f"input day {input_day}")
         ax.legend(loc="upper right")
@@ -110,11 +107,8 @@ def influences(reach: Sequence[tuple[Layout, Influence]]) -> Frames:
         layout, influence = by_name[configuration]
         if input_day > layout.length:
             return f"{configuration} does not read day {input_day}."
-        sizes = influence[:, input_day - 1]
-        said = ", ".join(
-            f"day {day} by {size:.2g}"
-            for day, size in zip(_days(layout), sizes, strict=True)
-        )
+        pairs = zip(_days(layout), influence[:, input_day - 1], strict=True)
+        said = ", ".join(f"day {day} by {size:.2g}" for day, size in pairs)
         return f"{configuration}: day {input_day} moves the forecast of {said}."
 
     return Frames(
@@ -146,53 +140,27 @@ def by_position(
     """
     fig, ax = plt.subplots(figsize=(7.0, 3.4))
     ax.set_yscale("log")
-    for i, (name, positions) in enumerate(errors.items()):
-        middle = [float(np.median(r)) for r in positions.values()]
-        spread = [
-            [m - min(r) for m, r in zip(middle, positions.values(), strict=True)],
-            [max(r) - m for m, r in zip(middle, positions.values(), strict=True)],
-        ]
-        ax.errorbar(
-            list(positions),
-            middle,
-            spread,
-            label=name,
-            color=COLORS[i % len(COLORS)],
-            linestyle=LINES[i % len(LINES)],
-            marker=MARKERS[i % len(MARKERS)],
-            markersize=5,
-            capsize=3,
-            linewidth=1.4,
+    said = []
+    for n, (name, positions) in enumerate(errors.items()):
+        runs = list(positions.values())
+        low, middle, high = (
+            np.array([float(of(run)) for run in runs]) for of in (min, np.median, max)
         )
+        reach = [middle - low, high - middle]
+        bars = look(n, label=name, ms=5, capsize=3, linewidth=1.4)
+        ax.errorbar(list(positions), middle, reach, **bars)
+        pairs = zip(positions, middle, strict=True)
+        said.append(f"{name}: {', '.join(f'{m:.2g} at {k}' for k, m in pairs)}.")
     ax.axhline(1, color=INK, linewidth=1, linestyle="--")
-    plain_ticks(
-        ax.yaxis, [r for line in errors.values() for rs in line.values() for r in rs]
-    )
-    ax.set(xlabel=xlabel, xticks=sorted(_positions(errors)))
+    lines = errors.values()
+    plain_ticks(ax.yaxis, [r for line in lines for runs in line.values() for r in runs])
+    ax.set(xlabel=xlabel, xticks=sorted({k for line in lines for k in line}))
     ax.set_ylabel("error over persistence's")
     ax.legend()
-    alt = "Error as a multiple of persistence's. " + " ".join(
-        f"{name}: "
-        + ", ".join(f"{np.median(r):.2g} at {k}" for k, r in positions.items())
-        + "."
-        for name, positions in errors.items()
+    return Picture(
+        fig,
+        alt=f"Error as a multiple of persistence's. {' '.join(said)}",
+        caption=f"Validation error by {xlabel}, as a multiple of that of “tomorrow = "
+        "today” on the same targets (dashed line at 1). Median and range over the "
+        "seeds.",
     )
-    caption = (
-        f"Validation error by {xlabel}, as a multiple of that of "
-        "“tomorrow = today” on the same targets (dashed line at 1). Median and range "
-        "over the seeds."
-    )
-    return Picture(fig, alt, caption)
-
-
-def plain_ticks(axis: Axis, values: Sequence[float]) -> None:
-    """Label a logarithmic axis with 1, 2, 5, 10, ... around some values and 1."""
-    low, high = min(*values, 1.0) / 2, 2 * max(*values, 1.0)
-    all_ticks = [m * 10.0**e for e in range(-6, 7) for m in (1, 2, 5)]
-    ticks = [tick for tick in all_ticks if low < tick < high]
-    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.set_minor_locator(NullLocator())
-
-
-def _positions(errors: Mapping[str, Mapping[int, Sequence[float]]]) -> set[int]:
-    return {position for line in errors.values() for position in line}

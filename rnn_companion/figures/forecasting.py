@@ -1,6 +1,7 @@
-"""Figures of the chapter *Forecasting Microsoft*."""
+"""The figures of chapter 6, *Forecasting Microsoft*."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnn_companion.figures.configurations import plain_ticks
+from rnn_companion.figures.draw import curves, look, plain_ticks
 from rnn_companion.figures.frames import Frames, Picture
-from rnn_companion.figures.style import COLORS, INK, LINES, MARKERS, figure
+from rnn_companion.figures.style import COLORS, INK, figure
 from rnn_companion.forecasting.experiment import Experiment
 from rnn_companion.forecasting.records import Record
 
@@ -39,15 +40,8 @@ def ratios(rows: Mapping[str, Sequence[float]], caption: str) -> Picture:
     Picture
     """
     fig, ax = plt.subplots(figsize=(7.2, 1.0 + 0.25 * len(rows)))
-    for row, (name, values) in enumerate(rows.items()):
-        ax.plot(
-            values,
-            [row] * len(values),
-            MARKERS[row % len(MARKERS)],
-            color=COLORS[row % len(COLORS)],
-            alpha=0.8,
-            label=name,
-        )
+    for n, values in enumerate(rows.values()):
+        ax.plot(values, [n] * len(values), **look(n, linestyle="none", alpha=0.8))
     ax.axvline(1, color=INK, linestyle="--", linewidth=1)
     ax.set_xscale("log")
     plain_ticks(ax.xaxis, [value for values in rows.values() for value in values])
@@ -58,82 +52,94 @@ def ratios(rows: Mapping[str, Sequence[float]], caption: str) -> Picture:
         f"{name}: " + ", ".join(f"{value:.2g}" for value in sorted(values))
         for name, values in rows.items()
     )
-    alt = f"Error over that of tomorrow = today, with a line at 1. {said}."
-    return Picture(fig, alt, f"{caption} Left of the dashed line is better.")
+    return Picture(
+        fig,
+        alt=f"Error over that of tomorrow = today, with a line at 1. {said}.",
+        caption=f"{caption} Left of the dashed line is better.",
+    )
 
 
 @figure
 def beside(printed: Mapping[Cell, float], ours: Mapping[Cell, float]) -> Picture:
-    """Draw the report's losses against ours, cell by cell."""
+    """Draw the report's losses against ours, cell by cell.
+
+    Parameters
+    ----------
+    printed : mapping of (cell, length, configuration, optimizer) to float
+        The losses that stand in the report.
+    ours : mapping of (cell, length, configuration, optimizer) to float
+        Those of our runs; a cell that was not run is left out.
+
+    Returns
+    -------
+    Picture
+    """
     fig, ax = plt.subplots(figsize=(5.6, 4.6))
     both = [cell for cell in printed if cell in ours]
     kinds = sorted({(cell, optimizer) for cell, _, _, optimizer in both}, reverse=True)
-    for i, kind in enumerate(kinds):
-        cells = [c for c in both if (c[0], c[3]) == kind]
-        ax.plot(
-            [printed[c] for c in cells],
-            [ours[c] for c in cells],
-            MARKERS[i],
-            color=COLORS[i],
-            label=f"{kind[0].upper()}, {kind[1]}",
-        )
-    ends = np.array([5e-5, 0.2])
-    ax.plot(ends, ends, color=INK, linewidth=1, linestyle="-")
-    for factor in (2.5, 0.4):
-        ax.plot(ends, factor * ends, color=INK, linewidth=0.8, linestyle=":")
-    ax.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
+    for n, (cell, optimizer) in enumerate(kinds):
+        at = [c for c in both if (c[0], c[3]) == (cell, optimizer)]
+        points = look(n, linestyle="none", label=f"{cell.upper()}, {optimizer}")
+        ax.plot([printed[c] for c in at], [ours[c] for c in at], **points)
+    low, high = 5e-5, 0.2
+    for factor, width, line in ((1, 1, "-"), (2.5, 0.8, ":"), (0.4, 0.8, ":")):
+        ends = [factor * low, factor * high]
+        ax.plot([low, high], ends, color=INK, linewidth=width, linestyle=line)
+    ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
     ax.set(xlabel="loss printed in the report", ylabel="loss of our run")
     ax.legend(loc="upper left")
     factors = [ours[c] / printed[c] for c in both]
-    alt = (
-        f"{len(both)} points near the diagonal: our loss over the printed one lies "
-        f"between {min(factors):.2f} and {max(factors):.2f}."
+    return Picture(
+        fig,
+        alt=f"{len(both)} points near the diagonal: our loss over the printed one lies "
+        f"between {min(factors):.2f} and {max(factors):.2f}.",
+        caption="Each point is a cell of the report's table: its loss, and that of our "
+        "run under the same protocol on the same data. Solid: equal. Dotted: a factor "
+        "of 2.5 apart.",
     )
-    caption = (
-        "Each point is a cell of the report's table: its loss, and that of our run "
-        "under the same protocol on the same data. Solid: equal. Dotted: a factor of "
-        "2.5 apart."
-    )
-    return Picture(fig, alt, caption)
 
 
 @figure
 def zigzag(record: Record, days: int = 30) -> Picture:
-    """Draw all forecasts of a record joined by date, and the best-informed alone."""
-    assert record.forecasts is not None
-    table = record.forecasts.table()
+    """Draw all forecasts of a record joined by date, and the best-informed alone.
+
+    Parameters
+    ----------
+    record : Record
+        With forecasts.
+    days : int
+        How many of the last validation days to show.
+
+    Returns
+    -------
+    Picture
+    """
+    table = _table(record)
     table = table[table["date"] > table["date"].drop_duplicates().iloc[-days - 1]]
-    last = table[table["position"] == table["position"].max()]
     fig, axes = plt.subplots(2, 1, figsize=(7.2, 4.6), sharex=True, sharey=True)
-    names = ("every forecast, joined by date", "after all days read")
-    for ax, rows, name in zip(axes, (table, last), names, strict=True):
+    shown = {
+        "every forecast, joined by date": table,
+        "after all days read": _after_whole_windows(table),
+    }
+    network = {"color": COLORS[3], "linestyle": "--", "linewidth": 1, "marker": "."}
+    for ax, (name, rows) in zip(axes, shown.items(), strict=True):
         truth = rows.drop_duplicates("date")
         ax.plot(truth["date"], truth["truth"], color=INK, linestyle="-", linewidth=1.2)
-        ax.plot(
-            rows["date"],
-            rows["forecast"],
-            color=COLORS[3],
-            linestyle="--",
-            linewidth=1,
-            marker=".",
-            label=name,
-        )
+        ax.plot(rows["date"], rows["forecast"], label=name, **network)
         ax.set_ylabel("dollars")
         ax.legend(loc="upper left")
     axes[1].set_xlabel("day")
     fig.autofmt_xdate()
     a_day = len(table) / table["date"].nunique()
-    alt = (
-        f"Two plots of {days} days. Above, {a_day:.1f} forecasts a day joined by a "
+    return Picture(
+        fig,
+        alt=f"Two plots of {days} days. Above, {a_day:.1f} forecasts a day joined by a "
         "line that zigzags around the close; below, one forecast a day, a smooth line "
-        "that follows it."
+        "that follows it.",
+        caption="The same network. Above: its forecasts from all overlapping windows, "
+        "joined by date, as the report draws them. Below: only those made after "
+        "reading a whole window. The solid line is the close.",
     )
-    caption = (
-        "The same network. Above: its forecasts from all overlapping windows, joined "
-        "by date, as the report draws them. Below: only those made after reading a "
-        "whole window. The solid line is the close."
-    )
-    return Picture(fig, alt, caption)
 
 
 @figure
@@ -153,18 +159,11 @@ def gallery(rows: Mapping[str, Mapping[int, Record]], days: int = 40) -> Picture
     """
     lengths = sorted({length for row in rows.values() for length in row})
     tables = {k: {n: _table(r) for n, r in row.items()} for k, row in rows.items()}
-    end = min(
-        table.groupby("position")["date"].max().min()
-        for row in tables.values()
-        for table in row.values()
-    )
-    fig, axes = plt.subplots(
-        *(len(rows), len(lengths)),
-        figsize=(7.2, 1.2 * len(rows)),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
-    )
+    every = [table for row in tables.values() for table in row.values()]
+    end = min(table.groupby("position")["date"].max().min() for table in every)
+    shared: dict[str, Any] = {"sharex": True, "sharey": True, "squeeze": False}
+    shape, size = (len(rows), len(lengths)), (7.2, 1.2 * len(rows))
+    fig, axes = plt.subplots(*shape, figsize=size, **shared)
     for line, (name, row) in zip(axes, tables.items(), strict=True):
         line[0].set_title(name, loc="left", fontsize=8.5)
         line[0].set_ylabel("dollars", fontsize=8)
@@ -179,15 +178,14 @@ def gallery(rows: Mapping[str, Mapping[int, Record]], days: int = 40) -> Picture
         + ", ".join(f"{_distance(table):.2f} ({n} days)" for n, table in row.items())
         for name, row in tables.items()
     )
-    alt = (
-        f"Small plots of forecasts and the close over {days} days. Mean distance "
-        f"between them in dollars, over all validation days: {said}."
+    return Picture(
+        fig,
+        alt=f"Small plots of forecasts and the close over {days} days. Mean distance "
+        f"between them in dollars, over all validation days: {said}.",
+        caption=f"The close (solid) and the forecasts (dashed) on {days} validation "
+        "days. Many-to-many: the first and the last output of every window, joined by "
+        "date.",
     )
-    caption = (
-        f"The close (solid) and the forecasts (dashed) on {days} validation days. "
-        "Many-to-many: the first and the last output of every window, joined by date."
-    )
-    return Picture(fig, alt, caption)
 
 
 def _small(ax: Axes, table: pd.DataFrame, days: int) -> None:
@@ -195,10 +193,6 @@ def _small(ax: Axes, table: pd.DataFrame, days: int) -> None:
     day = shown["date"].factorize()[0] + 1
     ax.plot(day, shown["truth"], color=INK, linestyle="-", linewidth=1)
     ax.plot(day, shown["forecast"], color=COLORS[3], linestyle="--", linewidth=0.8)
-
-
-def _distance(table: pd.DataFrame) -> float:
-    return float((table["forecast"] - table["truth"]).abs().mean())
 
 
 def forecasts(records: Mapping[Experiment, Record], days: int = 60) -> Frames:
@@ -214,51 +208,46 @@ def forecasts(records: Mapping[Experiment, Record], days: int = 60) -> Frames:
     Returns
     -------
     Frames
+        With the controls `model`, `length`, `strategy` and `optimizer`.
     """
-    found = {
-        (e.cell, e.length, SHORT[e.configuration], e.optimizer): record
-        for e, record in records.items()
-    }
+    found: dict[tuple[object, ...], tuple[pd.DataFrame, float]] = {}
+    for e, record in records.items():
+        rows = _after_whole_windows(_table(record)).tail(days)
+        choice = e.cell, e.length, SHORT[e.configuration], e.optimizer
+        found[choice] = rows, _skill(record)
     names = ("model", "length", "strategy", "optimizer")
-    values = zip(*found, strict=True)
-    controls = {
-        name: list(dict.fromkeys(each))
-        for name, each in zip(names, values, strict=True)
-    }
-    lows, highs = zip(*[_range(_last(r, days)) for r in found.values()], strict=True)
+    values = (list(dict.fromkeys(each)) for each in zip(*found, strict=True))
+    every = np.concatenate([rows[list(LOOK)] for rows, _ in found.values()])
+    limits = every.min() - 1, every.max() + 1
 
     def draw(model: str, length: int, strategy: str, optimizer: str) -> Figure:
-        record = found[model, length, strategy, optimizer]
-        rows = _last(record, days)
+        rows, skill = found[model, length, strategy, optimizer]
         fig, ax = plt.subplots(figsize=(7.0, 3.4))
         for column, (label, color, line) in LOOK.items():
-            ax.plot(
-                rows["date"], rows[column], color=color, ls=line, label=label, lw=1.4
-            )
-        ax.set(ylim=(min(lows), max(highs)), xlabel="day", ylabel="dollars")
-        ax.set_title(f"skill {_skill(record):.2f}", loc="right", fontsize=10)
+            x, y = rows["date"], rows[column]
+            ax.plot(x, y, color=color, ls=line, lw=1.4, label=label)
+        ax.set(ylim=limits, xlabel="day", ylabel="dollars")
+        ax.set_title(f"skill {skill:.2f}", loc="right", fontsize=10)
         ax.legend(loc="lower left", ncols=3)
         fig.autofmt_xdate()
         return fig
 
     def alt(model: str, length: int, strategy: str, optimizer: str) -> str:
-        record = found[model, length, strategy, optimizer]
-        rows = _last(record, days)
-        off = (rows["forecast"] - rows["truth"]).abs().mean()
-        naive = (rows["persistence"] - rows["truth"]).abs().mean()
+        rows, skill = found[model, length, strategy, optimizer]
         return (
             f"{model}, {length} days, {strategy}, {optimizer}: forecasts are "
-            f"{off:.2f} dollars off on average over the last {len(rows)} days, those "
-            f"of tomorrow = today {naive:.2f}; skill {_skill(record):.2f}."
+            f"{_distance(rows):.2f} dollars off on average over the last {len(rows)} "
+            f"days, those of tomorrow = today {_distance(rows, 'persistence'):.2f}; "
+            f"skill {skill:.2f}."
         )
 
     return Frames(
         draw,
-        controls,
+        dict(zip(names, values, strict=True)),
         alt,
-        f"Choose a network of the grid: its forecasts of the last {days} validation "
-        "days, each made after reading a whole window. From records; the scale is the "
-        "same for all.",
+        caption=f"Choose a network of the grid: its forecasts of the last {days} "
+        "validation days, each made after reading a whole window. From records; the "
+        "scale is the same for all.",
     )
 
 
@@ -267,15 +256,13 @@ def _table(record: Record) -> pd.DataFrame:
     return record.forecasts.table()
 
 
-def _last(record: Record, days: int) -> pd.DataFrame:
-    table = _table(record)
-    last: pd.DataFrame = table[table["position"] == table["position"].max()]
-    return last.tail(days)
+def _after_whole_windows(table: pd.DataFrame) -> pd.DataFrame:
+    chosen: pd.DataFrame = table[table["position"] == table["position"].max()]
+    return chosen
 
 
-def _range(rows: pd.DataFrame) -> tuple[float, float]:
-    columns = rows[list(LOOK)]
-    return float(columns.min().min()) - 1, float(columns.max().max()) + 1
+def _distance(table: pd.DataFrame, column: str = "forecast") -> float:
+    return float((table[column] - table["truth"]).abs().mean())
 
 
 def _skill(record: Record) -> float:
@@ -285,21 +272,32 @@ def _skill(record: Record) -> float:
 
 @figure
 def spread(errors: Mapping[str, Sequence[float]], ylabel: str) -> Picture:
-    """Draw an error at each position of a window, one line a network."""
+    """Draw an error at each position of a window, one line a network.
+
+    Parameters
+    ----------
+    errors : mapping of str to sequence of float
+        For each network its error after 1, 2, ... days read.
+    ylabel : str
+        Which error.
+
+    Returns
+    -------
+    Picture
+    """
     fig, ax = plt.subplots(figsize=(7.0, 3.2))
-    for i, (name, values) in enumerate(errors.items()):
-        places = range(1, len(values) + 1)
-        ax.plot(places, values, label=name, color=COLORS[i], linestyle=LINES[i])
+    curves(ax, errors, begin=1, marker="")
     ax.set(xscale="log", yscale="log", ylabel=ylabel)
     ax.set_xlabel("days read before the forecast")
     ax.xaxis.set_major_formatter("{x:g}")
     ax.legend()
-    alt = f"{ylabel} by days read. " + " ".join(
+    said = " ".join(
         f"{name}: {values[0]:.2g} after one day, {values[-1]:.2g} after {len(values)}."
         for name, values in errors.items()
     )
-    caption = (
-        "Validation error by position in the window: the first forecast of a window "
-        "has read one day, the last all of them."
+    return Picture(
+        fig,
+        alt=f"{ylabel} by days read. {said}",
+        caption="Validation error by position in the window: the first forecast of a "
+        "window has read one day, the last all of them.",
     )
-    return Picture(fig, alt, caption)

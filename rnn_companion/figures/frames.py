@@ -18,16 +18,14 @@ from html import escape
 from io import BytesIO
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.figure import Figure
 
 from rnn_companion.figures.style import figure, style
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["Frames", "Picture"]
-
 BOOK = "RNN_COMPANION_BOOK"  # set in the environment while the book is built
+WIDGET = "application/vnd.jupyter.widget-view+json"
 MOST_FRAMES = 150  # about 10 KB each, all of them in the page
 _DPI = 150
 _COLOURS = 128
@@ -63,17 +61,19 @@ class Picture:
 
     @cached_property
     def png(self) -> bytes:
-        """The figure as a PNG with a small palette."""
-        return _png(self.figure)
+        """The figure as a PNG of at most 128 colours, a third of the size."""
+        from PIL import Image
 
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> Bundle:
-        return {
-            "text/html": _figure_html(_img(self.png, self.alt), self.caption),
-            "image/png": base64.b64encode(self.png).decode(),
-            "text/plain": self.alt,
-        }
+        drawn, small = BytesIO(), BytesIO()
+        with style():
+            self.figure.savefig(drawn, format="png", dpi=_DPI)
+        with Image.open(drawn) as image:
+            few = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+        few.save(small, format="png", optimize=True, dpi=(_DPI, _DPI))
+        return small.getvalue()
+
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        return _bundle(self, _img(self.png, self.alt))
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,17 @@ class Frames:
 
     def __post_init__(self) -> None:
         _check_words(caption=self.caption)
-        _check_controls(self.controls, self.live)
+        for name, values in self.controls.items():
+            if len(values) == 0:
+                raise ValueError(f"The control {name!r} has no values to choose from.")
+            if name in self.live:
+                raise ValueError(f"The name {name!r} stands in controls and in live.")
+        counts = [len(values) for values in self.controls.values()]
+        count = prod(counts) if counts else 0
+        if not 1 <= count <= MOST_FRAMES:
+            raise ValueError(
+                f"The controls make {count} states; a page can hold 1 to {MOST_FRAMES}."
+            )
 
     def picture(self, **values: object) -> Picture:
         """Draw one state.
@@ -128,37 +138,38 @@ class Frames:
         -------
         Picture
         """
-        return Picture(
-            figure(self.draw)(**values), self.alt(**values), caption=self.caption
-        )
+        shown = figure(self.draw)(**values)
+        return Picture(shown, self.alt(**values), self.caption)
 
     def states(self) -> list[dict[str, Any]]:
         """Every combination of the controls, the last control moving fastest."""
-        names = list(self.controls)
-        return [
-            dict(zip(names, state, strict=True))
-            for state in product(*self.controls.values())
-        ]
+        states = product(*self.controls.values())
+        return [dict(zip(self.controls, state, strict=True)) for state in states]
 
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> Bundle:
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
         if os.environ.get(BOOK):
             return self._static()
-        bundle: Bundle = self._widget()._repr_mimebundle_()
-        return bundle
+        model = self._widget().model_id
+        view = {"version_major": 2, "version_minor": 0, "model_id": model}
+        return {WIDGET: view, "text/plain": self.caption}
 
     def _widget(self) -> Any:  # noqa: ANN401 - ipywidgets has no types
+        from IPython.display import HTML
         from ipywidgets import interactive
 
         def show(**values: object) -> object:
             try:
                 return self.picture(**values)
             except ValueError as problem:
-                return _Words(str(problem))
+                words = f'<p role="alert">{escape(str(problem))}</p>'
+                return HTML(words)  # type: ignore[no-untyped-call]
 
         controls = {n: _live_control(n, v) for n, v in self.controls.items()}
-        return interactive(show, **controls, **self.live)
+        shown = {"auto_display": True}  # else the sliders come without the picture
+        widget = interactive(show, shown, **controls, **self.live)
+        if widget.result is None:  # ipywidgets 7 draws only what it displays itself
+            widget.update()
+        return widget
 
     def _static(self) -> Bundle:
         pictures = [self.picture(**state) for state in self.states()]
@@ -171,56 +182,13 @@ class Frames:
             "labels": _json([[_label(v) for v in vs] for vs in self.controls.values()]),
         }
         body = f'<div class="frames-controls" hidden>{boxes}</div>{shown}'
-        return {
-            "text/html": _figure_html(body, self.caption, script, kind="frames"),
-            "image/png": base64.b64encode(first.png).decode(),
-            "text/plain": first.alt,
-        }
-
-
-@dataclass(frozen=True)
-class _Words:
-    """A message, shown where a figure would be."""
-
-    text: str
-
-    def _repr_html_(self) -> str:
-        return f'<p role="alert">{escape(self.text)}</p>'
+        return _bundle(first, body, script, kind="frames")
 
 
 def _check_words(**words: str) -> None:
     for name, text in words.items():
         if not text.strip():
             raise ValueError(f"A figure needs its {name}: say in words what it shows.")
-
-
-def _check_controls(
-    controls: Mapping[str, Sequence[Any]], live: Mapping[str, Any]
-) -> None:
-    for name, values in controls.items():
-        if len(values) == 0:
-            raise ValueError(f"The control {name!r} has no values to choose from.")
-        if name in live:
-            raise ValueError(f"The name {name!r} stands in controls and in live.")
-    count = prod(len(values) for values in controls.values())
-    if not controls or count > MOST_FRAMES:
-        raise ValueError(
-            f"The controls make {count if controls else 0} states; "
-            f"a page can hold 1 to {MOST_FRAMES}."
-        )
-
-
-def _png(fig: Figure) -> bytes:
-    """Draw a figure into a PNG of at most 128 colours, a third of the size."""
-    from PIL import Image
-
-    drawn, small = BytesIO(), BytesIO()
-    with style():
-        fig.savefig(drawn, format="png", dpi=_DPI)
-    with Image.open(drawn) as image:
-        few = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
-    few.save(small, format="png", optimize=True, dpi=(_DPI, _DPI))
-    return small.getvalue()
 
 
 def _data_uri(png: bytes) -> str:
@@ -235,28 +203,31 @@ def _img(png: bytes, alt: str) -> str:
     )
 
 
-def _figure_html(
-    body: str, caption: str, script: str = "", kind: str = "picture"
-) -> str:
-    return (
+def _bundle(
+    shown: Picture, body: str, script: str = "", kind: str = "picture"
+) -> Bundle:
+    """Serve a picture to a page, to a PDF and to a terminal."""
+    html = (
         f'<figure class="{kind} mathjax_ignore" style="margin:1em 0" '
         f'onkeydown="event.stopPropagation()">{body}'
-        f"<figcaption>{escape(caption)}</figcaption>{script}</figure>"
+        f"<figcaption>{escape(shown.caption)}</figcaption>{script}</figure>"
     )
+    png = base64.b64encode(shown.png).decode()
+    return {"text/html": html, "image/png": png, "text/plain": shown.alt}
 
 
 def _label(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
 def _live_control(name: str, values: Sequence[Any]) -> Any:  # noqa: ANN401
     import ipywidgets
 
-    slides = all(_is_number(v) for v in values)
+    slides = _are_numbers(values)
     kind = ipywidgets.SelectionSlider if slides else ipywidgets.Dropdown
     options = [(_label(v), v) for v in values]
     return kind(options=options, value=values[0], description=name.replace("_", " "))
@@ -264,15 +235,13 @@ def _live_control(name: str, values: Sequence[Any]) -> Any:  # noqa: ANN401
 
 def _static_control(name: str, values: Sequence[Any]) -> str:
     label = escape(name.replace("_", " "))
-    if all(_is_number(v) for v in values):
+    if _are_numbers(values):
         return (
             f'<label>{label} <input type="range" min="0" max="{len(values) - 1}" '
             f'value="0" step="1"> <output>{_label(values[0])}</output></label> '
         )
-    options = "".join(
-        f'<option value="{i}">{escape(_label(v))}</option>'
-        for i, v in enumerate(values)
-    )
+    labels = enumerate(escape(_label(value)) for value in values)
+    options = "".join(f'<option value="{i}">{text}</option>' for i, text in labels)
     return f"<label>{label} <select>{options}</select></label> "
 
 

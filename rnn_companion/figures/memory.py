@@ -1,22 +1,26 @@
 """The figures of chapter 7, on the length of the memory."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
+from rnn_companion.figures.draw import curves, look
 from rnn_companion.figures.frames import Frames, Picture
-from rnn_companion.figures.style import COLORS, LINES, MARKERS, figure
+from rnn_companion.figures.style import COLORS, MARKERS, figure
 from rnn_companion.tasks.memory import TrialRecord
 from rnn_companion.tasks.sweep import RECIPES, recipe_of
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-__all__ = ["assigned", "by_length", "latch", "norms"]
-
 CELLS = {"rnn": "RNN", "lstm": "LSTM"}
+AT_THE_RIGHT: dict[str, Any] = {  # the name of a level
+    "xycoords": ("axes fraction", "data"),
+    "textcoords": "offset points",
+    "ha": "right",
+    "color": "#555555",
+}
 
 
 @figure
@@ -34,41 +38,27 @@ def latch(digits: Tensor, H: Tensor) -> Picture:
     -------
     Picture
     """
-    import matplotlib.pyplot as plt
-
-    steps = range(1, len(digits) + 1)
     fig, (top, below) = plt.subplots(
         2, 1, figsize=(7.2, 3.8), sharex=True, height_ratios=[1, 2]
     )
+    steps, first = range(1, len(digits) + 1), int(digits[0])
     top.plot(steps, digits, ":", color="#777777", lw=1)
     top.scatter(steps, digits, s=12, color="#777777", zorder=3)
-    top.scatter([1], [digits[0]], s=60, color=COLORS[3], zorder=4)
-    top.set_title(
-        f"The first digit is {int(digits[0])}", loc="left", color=COLORS[3], fontsize=10
-    )
+    top.scatter([1], [first], s=60, color=COLORS[3], zorder=4)
+    top.set_title(f"The first digit is {first}", loc="left", color=COLORS[3], size=10)
     top.set(ylabel="digit", ylim=(-0.8, 9.8), yticks=[0, 3, 6, 9])
-    for unit in range(H.shape[1]):
-        below.plot(
-            steps,
-            H[:, unit],
-            color=COLORS[unit],
-            linestyle=LINES[unit],
-            label=f"unit {unit + 1}",
-        )
+    units = {f"unit {n}": state for n, state in enumerate(H.T, start=1)}
+    curves(below, units, begin=1, marker="")
     below.set(xlabel="step", ylabel="state", ylim=(-1.2, 1.2))
-    below.legend(ncols=H.shape[1], loc="center")
+    below.legend(ncols=len(units), loc="center")
     signs = ", ".join("above" if s > 0 else "below" for s in H[-1].tolist())
     return Picture(
         fig,
-        alt=(
-            f"Above, {len(digits)} random digits, the first of them {int(digits[0])}. "
-            f"Below, the states of {H.shape[1]} units: from the first step to the last "
-            f"they stay close to plus or minus one ({signs} zero) and only tremble."
-        ),
-        caption=(
-            "The hand-built network reads. The first digit decides the signs of its "
-            "units; everything that comes later makes them tremble and turns none."
-        ),
+        alt=f"Above, {len(digits)} random digits, the first of them {first}. Below, "
+        f"the states of {len(units)} units: from the first step to the last they stay "
+        f"close to plus or minus one ({signs} zero) and only tremble.",
+        caption="The hand-built network reads. The first digit decides the signs of "
+        "its units; everything that comes later makes them tremble and turns none.",
     )
 
 
@@ -86,41 +76,30 @@ def assigned(records: Sequence[TrialRecord]) -> Picture:
     -------
     Picture
     """
-    import matplotlib.pyplot as plt
-
     fig, axes = plt.subplots(2, 2, figsize=(8.4, 5.2), sharex=True, sharey="row")
-    lengths = sorted({record.trial.length for record in records})
-    for column, cell in enumerate(CELLS):
+    lengths = _lengths(records)
+    for (above, below), cell in zip(axes.T, CELLS, strict=True):
         for n, length in enumerate(lengths):
             for record in _of(records, cell, length):
-                values = record.checks.training_accuracy, record.checks.training_loss
-                for ax, value in zip(axes[:, column], values, strict=True):
-                    first = record.trial.seed == 0
-                    ax.plot(
-                        record.checks.step,
-                        value,
-                        color=COLORS[n],
-                        linestyle=LINES[n],
-                        lw=2 if first else 0.7,
-                        label=f"{length} digits" if first else None,
-                    )
-        axes[0, column].set(title=CELLS[cell])
-        axes[1, column].set(xlabel="training step", xscale="log")
+                checks, bold = record.checks, record.trial.seed == 0
+                line = look(n, marker="", lw=2 if bold else 0.7)
+                label = f"{length} digits" if bold else None
+                above.plot(checks.step, checks.training_accuracy, label=label, **line)
+                below.plot(checks.step, checks.training_loss, **line)
+        above.set(title=CELLS[cell])
+        below.set(xlabel="training step", xscale="log")
     axes[0, 0].set(ylabel="accuracy in training", ylim=(-0.03, 1.03))
     axes[1, 0].set(ylabel="loss in training (nats)", ylim=(0, None))
-    names, labels = axes[0, 0].get_legend_handles_labels()
-    fig.legend(names, labels, loc="outside lower center", ncols=len(lengths))
+    names = axes[0, 0].get_legend_handles_labels()
+    fig.legend(*names, loc="outside lower center", ncols=len(lengths))
+    told = [_told(records, cell, length) for cell in CELLS for length in lengths]
     return Picture(
         fig,
         alt="Four panels of training curves with the assignment's settings. "
-        + " ".join(
-            _told(records, cell, length) for cell in CELLS for length in lengths
-        ),
-        caption=(
-            "The settings of the assignment: accuracy and loss in training, for "
-            "several lengths. Bold is one seed, thin are the others; a curve ends "
-            "where the task is solved. The steps stand on a logarithmic scale."
-        ),
+        + " ".join(told),
+        caption="The settings of the assignment: accuracy and loss in training, for "
+        "several lengths. Bold is one seed, thin are the others; a curve ends where "
+        "the task is solved. The steps stand on a logarithmic scale.",
     )
 
 
@@ -137,40 +116,12 @@ def by_length(records: Sequence[TrialRecord]) -> Frames:
     Frames
         With the control `digits_read`.
     """
-    lengths = sorted({record.trial.length for record in records})
 
-    def draw(digits_read: int) -> "Figure":
-        import matplotlib.pyplot as plt
-
+    def draw(digits_read: int) -> Figure:
         fig, axes = plt.subplots(1, 2, figsize=(8.4, 4.3), sharey=True)
         for ax, cell in zip(axes, CELLS, strict=True):
-            for n, recipe in enumerate(RECIPES[cell]):
-                chosen = [
-                    r
-                    for r in _of(records, cell, digits_read)
-                    if recipe_of(r.trial) == recipe
-                ]
-                _accuracies(ax, chosen, recipe, n)
-            ax.axhline(0.1, color="#777777", lw=0.8, ls="-")
-            ax.annotate(
-                "chance",
-                (1, 0.1),
-                (2, 2),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
-                ha="right",
-                color="#555555",
-                fontsize=8.5,
-            )
-            ax.set(
-                title=f"{CELLS[cell]}, {digits_read} digits",
-                xlabel="training step",
-                xscale="log",
-                xlim=(40, 12_000),
-                ylim=(-0.03, 1.05),
-            )
-            if ax.get_legend_handles_labels()[0]:
-                ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=9)
+            _accuracies(ax, cell, _of(records, cell, digits_read))
+            ax.set_title(f"{CELLS[cell]}, {digits_read} digits")
         axes[0].set(ylabel="validation accuracy")
         return fig
 
@@ -180,17 +131,32 @@ def by_length(records: Sequence[TrialRecord]) -> Frames:
 
     return Frames(
         draw,
-        {"digits_read": lengths},
+        {"digits_read": _lengths(records)},
         alt,
-        caption=(
-            "Choose how many digits are read. Each curve is one seed. It ends in a "
-            "sign where the task is solved, and without one where its steps were used "
-            "up. Not every recipe was run at every length."
-        ),
+        caption="Choose how many digits are read. Each curve is one seed. It ends in a "
+        "sign where the task is solved, and without one where its steps were used up. "
+        "Not every recipe was run at every length.",
     )
 
 
-def norms(records: Sequence[TrialRecord]) -> Picture:
+def _accuracies(ax: Axes, cell: str, records: Sequence[TrialRecord]) -> None:
+    """Draw a curve for each record; the first of each recipe has a label."""
+    for n, recipe in enumerate(RECIPES[cell]):
+        label: str | None = recipe
+        for record in (r for r in records if recipe_of(r.trial) == recipe):
+            end = {"marker": MARKERS[n] if record.solved else "None", "markevery": [-1]}
+            line = look(n, markersize=7, lw=1.3, label=label, **end)
+            ax.plot(record.checks.step, record.checks.validation_accuracy, **line)
+            label = None
+    ax.axhline(0.1, color="#777777", lw=0.8, ls="-")
+    ax.annotate("chance", (1, 0.1), (2, 2), fontsize=8.5, **AT_THE_RIGHT)
+    ax.set(xlabel="training step", xscale="log", xlim=(40, 12_000), ylim=(-0.03, 1.05))
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=9)
+
+
+@figure
+def largest_norms(records: Sequence[TrialRecord]) -> Picture:
     """Show the largest gradient of each trial, before clipping.
 
     Parameters
@@ -202,82 +168,44 @@ def norms(records: Sequence[TrialRecord]) -> Picture:
     -------
     Picture
     """
-    return _norms(records)
-
-
-@figure
-def _norms(records: Sequence[TrialRecord]) -> Picture:
-    import matplotlib.pyplot as plt
-
     fig, ax = plt.subplots(figsize=(7.2, 3.9))
     for n, (cell, name) in enumerate(CELLS.items()):
         for solved in (True, False):
             chosen = [r for r in records if r.trial.cell == cell and r.solved == solved]
-            ax.scatter(
-                [r.trial.length * (1 + 0.04 * n) for r in chosen],
-                [max(r.checks.gradient_norm) for r in chosen],
-                marker=MARKERS[n],
-                s=42,
-                facecolor=COLORS[n] if solved else "none",
-                edgecolor=COLORS[n],
-                label=f"{name}, {'solved' if solved else 'not solved'}",
-            )
+            x = [r.trial.length * (1 + 0.04 * n) for r in chosen]
+            y = [max(r.checks.gradient_norm) for r in chosen]
+            sign: dict[str, Any] = {
+                "marker": MARKERS[n],
+                "edgecolor": COLORS[n],
+                "s": 42,
+            }
+            fill, word = (COLORS[n], "solved") if solved else ("none", "not solved")
+            ax.scatter(x, y, facecolor=fill, label=f"{name}, {word}", **sign)
     ax.axhline(10, color="#777777", lw=1)
-    ax.annotate(
-        "clipped above this",
-        (0.99, 10),
-        (0, 3),
-        ha="right",
-        color="#555555",
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-        fontsize=9,
-    )
-    lengths = sorted({r.trial.length for r in records})
-    ax.set(
-        yscale="log",
-        xscale="log",
-        xticks=lengths,
-        xlabel="digits read",
-        ylabel="largest gradient norm",
-    )
-    ax.set_xticklabels(map(str, lengths))
+    ax.annotate("clipped above this", (0.99, 10), (0, 3), fontsize=9, **AT_THE_RIGHT)
+    lengths = _lengths(records)
+    ax.set(yscale="log", ylabel="largest gradient norm")
+    ax.set(xscale="log", xlabel="digits read")
+    ax.set_xticks(lengths, map(str, lengths))
     ax.minorticks_off()
     ax.legend()
     worst = max(records, key=lambda r: max(r.checks.gradient_norm))
     return Picture(
         fig,
-        alt=(
-            "Largest gradient norm of each trial against the digits read, both on "
-            f"logarithmic scales. The largest is {max(worst.checks.gradient_norm):.0f}"
-            f", of {CELLS[worst.trial.cell]} with {worst.trial.length} digits."
-        ),
-        caption=(
-            "The largest norm of the gradient that each trial met, before it was "
-            "clipped to 10. Filled signs are trials that solved the task."
-        ),
+        alt="Largest gradient norm of each trial against the digits read, both on "
+        f"logarithmic scales. The largest is {max(worst.checks.gradient_norm):.0f}"
+        f", of {CELLS[worst.trial.cell]} with {worst.trial.length} digits.",
+        caption="The largest norm of the gradient that each trial met, before it was "
+        "clipped to 10. Filled signs are trials that solved the task.",
     )
+
+
+def _lengths(records: Sequence[TrialRecord]) -> list[int]:
+    return sorted({record.trial.length for record in records})
 
 
 def _of(records: Sequence[TrialRecord], cell: str, length: int) -> list[TrialRecord]:
     return [r for r in records if (r.trial.cell, r.trial.length) == (cell, length)]
-
-
-def _accuracies(
-    ax: "Axes", records: Sequence[TrialRecord], recipe: str, n: int
-) -> None:
-    for k, record in enumerate(records):
-        ax.plot(
-            record.checks.step,
-            record.checks.validation_accuracy,
-            color=COLORS[n],
-            linestyle=LINES[n],
-            lw=1.3,
-            marker=MARKERS[n] if record.solved else None,
-            markevery=[-1],
-            markersize=7,
-            label=recipe if k == 0 else None,
-        )
 
 
 def _told(records: Sequence[TrialRecord], cell: str, length: int) -> str:

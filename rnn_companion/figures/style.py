@@ -8,17 +8,13 @@ while it is drawn, and the reader's own plots stay as they were.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import matplotlib as mpl
 from cycler import cycler
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["COLORS", "INK", "LINES", "MARKERS", "PALE", "figure", "style"]
 
 P = ParamSpec("P")
 R = TypeVar("R")

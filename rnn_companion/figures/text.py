@@ -1,21 +1,22 @@
 """The figures of chapter 9, on text."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from rnn_companion.figures.draw import curves
 from rnn_companion.figures.frames import Frames, Picture
-from rnn_companion.figures.style import COLORS, INK, LINES, MARKERS, figure
+from rnn_companion.figures.style import COLORS, INK, figure
 from rnn_companion.tasks.text import CONTEXTS, CURVE_EVERY, TextRecord
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-__all__ = ["context", "course", "temperature"]
-
 VISIBLE = {"\n": "↵", " ": "␣"}
+MONO = "DejaVu Sans Mono"
 COLUMNS, ROWS = 62, 6  # of a sample
 LIKELIEST = 10
 
@@ -35,56 +36,35 @@ def course(record: TextRecord) -> Picture:
     -------
     Picture
     """
-    import matplotlib.pyplot as plt
-    import numpy as np
-
     fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6))
-    steps = [CURVE_EVERY * (n + 1) for n in range(len(record.training_loss))]
-    marks = [mark.step for mark in record.marks]
-    curves = [
-        (left, record.training_loss, [m.validation_loss for m in record.marks]),
-        (
-            right,
-            record.training_accuracy,
-            [m.validation_accuracy for m in record.marks],
-        ),
-    ]
-    for ax, training, validation in curves:
+    marks, last = record.marks, record.marks[-1]
+    losses = record.training_loss, [mark.validation_loss for mark in marks]
+    told = record.training_accuracy, [mark.validation_accuracy for mark in marks]
+    for ax, (training, held_out) in ((left, losses), (right, told)):
+        steps = [CURVE_EVERY * (n + 1) for n in range(len(training))]
         ax.plot(steps, training, color=COLORS[0], lw=1.2, label="training")
-        held_out = np.array(validation, dtype=float)
-        ax.plot(marks, held_out, "--s", color=COLORS[3], ms=5, label="held out")
+        values = np.array(held_out, dtype=float)
+        at = [mark.step for mark in marks]
+        ax.plot(at, values, "--s", color=COLORS[3], ms=5, label="held out")
         ax.set(xlabel="training step", ylim=(0, None))
     left.set(ylabel="loss (nats a character)")
     right.set(ylabel="accuracy")
     left.legend()
-    perplexity = left.secondary_yaxis(
-        "right", functions=(_exp, lambda p: np.log(np.maximum(p, 1e-9)))
-    )
-    perplexity.set_yticks(
-        [1, 2, 3, 5, 10, 30, 100], labels=["1", "2", "3", "5", "10", "30", "100"]
-    )
-    perplexity.set_ylabel("perplexity", labelpad=1)
+    functions = np.exp, lambda perplexity: np.log(np.maximum(perplexity, 1e-9))
+    scale = left.secondary_yaxis("right", functions=functions)
+    scale.set_yticks([1, 2, 3, 5, 10, 30, 100])
+    scale.yaxis.set_major_formatter("{x:g}")
+    scale.set_ylabel("perplexity", labelpad=1)
     fig.get_layout_engine().set(wspace=0.1)  # type: ignore[union-attr, call-arg]
-    last = record.marks[-1]
     return Picture(
         fig,
-        alt=(
-            "Loss and accuracy against training step. The loss falls from "
-            f"{record.marks[0].mean_loss:.2f} to {last.mean_loss:.2f} in training and "
-            f"to {last.validation_loss:.2f} on held-out text; the accuracy on held-out "
-            f"text rises to {last.validation_accuracy:.0%}. Most of it happens early."
-        ),
-        caption=(
-            "Training a character model on Python's own help texts. The scale between "
-            "the panels turns the loss into a perplexity."
-        ),
+        alt="Loss and accuracy against training step. The loss falls from "
+        f"{marks[0].mean_loss:.2f} to {last.mean_loss:.2f} in training and to "
+        f"{last.validation_loss:.2f} on held-out text; the accuracy on held-out text "
+        f"rises to {last.validation_accuracy:.0%}. Most of it happens early.",
+        caption="Training a character model on Python's own help texts. The scale "
+        "between the panels turns the loss into a perplexity.",
     )
-
-
-def _exp(loss: "Tensor") -> object:
-    import numpy as np
-
-    return np.exp(loss)
 
 
 def temperature(
@@ -115,23 +95,18 @@ def temperature(
     temperatures = sorted(samples)
     first = min(temperatures, key=lambda tau: abs(tau - 1))
     order = distribution(first).argsort(descending=True)[:LIKELIEST].tolist()
+    shown = prompt.replace("\n", VISIBLE["\n"])
 
-    def draw(temperature: float) -> "Figure":
-        import matplotlib.pyplot as plt
-
+    def draw(temperature: float) -> Figure:
         fig, (top, below) = plt.subplots(2, 1, figsize=(8.4, 4.9), height_ratios=[5, 6])
         p = distribution(temperature)
         top.bar(range(len(order)), p[order].tolist(), color=COLORS[0], width=0.7)
-        top.set_xticks(
-            range(len(order)),
-            [_seen(vocabulary[k]) for k in order],
-            family="DejaVu Sans Mono",
-        )
+        characters = [_seen(vocabulary[k]) for k in order]
+        top.set_xticks(range(len(order)), characters, family=MONO)
         top.set(ylim=(0, 1), ylabel="probability", xlabel="next character")
         top.set_title(
-            f"after “{_shown(prompt)}”, temperature {temperature:g}: "
-            f"entropy {_entropy(p):.2f} nats, "
-            f"all others together {1 - float(p[order].sum()):.0%}",
+            f"after “{shown}”, temperature {temperature:g}: entropy {_entropy(p):.2f} "
+            f"nats, all others together {1 - float(p[order].sum()):.0%}",
             fontsize=10.5,
         )
         _page(below, samples[temperature])
@@ -142,7 +117,7 @@ def temperature(
         best = _seen(vocabulary[order[0]])
         text = "".join(c for c, _ in samples[temperature][: COLUMNS * ROWS])
         return (
-            f"Temperature {temperature:g}. The next character after “{_shown(prompt)}” "
+            f"Temperature {temperature:g}. The next character after “{shown}” "
             f"is “{best}” with probability {float(p[order[0]]):.2f}; the entropy is "
             f"{_entropy(p):.2f} nats. A sample: {' '.join(text.split())[:160]}"
         )
@@ -151,11 +126,9 @@ def temperature(
         draw,
         {"temperature": temperatures},
         alt,
-        caption=(
-            "Turn the temperature. Above, the distribution from which the next "
-            "character is drawn; the order of the bars stays. Below, a sample: the "
-            "darker a character's ground, the less probable it was when it was drawn."
-        ),
+        caption="Turn the temperature. Above, the distribution from which the next "
+        "character is drawn; the order of the bars stays. Below, a sample: the darker "
+        "a character's ground, the less probable it was when it was drawn.",
     )
 
 
@@ -167,32 +140,17 @@ def _seen(character: str) -> str:
     return VISIBLE.get(character, character)
 
 
-def _shown(text: str) -> str:
-    return text.replace("\n", "↵")
-
-
-def _page(ax: "Axes", written: Written) -> None:
+def _page(ax: Axes, written: Written) -> None:
     """Print characters on a grid, their ground darker the less probable they were."""
-    from matplotlib.patches import Rectangle
-
+    look: dict[str, Any] = {"family": MONO, "fontsize": 9.5, "color": INK}
     for n, (character, p) in enumerate(written[: COLUMNS * ROWS]):
         row, column = divmod(n, COLUMNS)
         shade = 1 - 0.55 * (1 - p) ** 2
         ground = (shade, shade, 0.25 + 0.75 * shade)
-        ax.add_patch(
-            Rectangle((column, -row), 1, 1, facecolor=ground, edgecolor="none")
-        )
-        ax.text(
-            column + 0.5,
-            -row + 0.45,
-            "↵" if character == "\n" else character,
-            family="DejaVu Sans Mono",
-            fontsize=9.5,
-            color=INK,
-            ha="center",
-            va="center",
-            parse_math=False,
-        )
+        ax.add_patch(Rectangle((column, -row), 1, 1, facecolor=ground))
+        text = VISIBLE["\n"] if character == "\n" else character
+        x, y = column + 0.5, -row + 0.45
+        ax.text(x, y, text, ha="center", va="center", parse_math=False, **look)
     ax.set(xlim=(0, COLUMNS), ylim=(1 - ROWS, 1))
     ax.axis("off")
 
@@ -212,49 +170,27 @@ def context(record: TextRecord, steps: Sequence[int]) -> Picture:
     -------
     Picture
     """
-    import matplotlib.pyplot as plt
-
     fig, ax = plt.subplots(figsize=(7.2, 3.9))
     shown = [mark for mark in record.marks if mark.step in steps]
-    for n, mark in enumerate(shown):
-        ax.plot(
-            CONTEXTS,
-            mark.context_loss,
-            color=COLORS[n],
-            linestyle=LINES[n],
-            marker=MARKERS[n],
-            ms=5,
-            label=f"after {mark.step} steps",
-        )
+    losses = {f"after {mark.step} steps": mark.context_loss for mark in shown}
+    curves(ax, losses, CONTEXTS, ms=5)
     ax.axvspan(1.9, 3.1, color="#EEEEEE", zorder=0)
-    ax.annotate(
-        "“the previous\n2 or 3”",
-        (2.43, 0.97),
-        xycoords=("data", "axes fraction"),
-        ha="center",
-        va="top",
-        fontsize=9,
-        color="#444444",
-    )
-    ax.set(
-        xscale="log",
-        xlabel="characters read before the one to tell",
-        ylabel="loss (nats)",
-    )
+    grey: dict[str, Any] = {"ha": "center", "va": "top", "color": "#444444"}
+    at = ("data", "axes fraction")
+    ax.annotate("“the previous\n2 or 3”", (2.43, 0.97), xycoords=at, fontsize=9, **grey)
+    ax.set(xscale="log", xlabel="characters read before the one to tell")
     ax.set_xticks(CONTEXTS, labels=[str(c) for c in CONTEXTS])
     ax.minorticks_off()
+    ax.set_ylabel("loss (nats)")
     ax.legend()
     told = "; ".join(
-        f"after {m.step} steps {m.context_loss[0]:.2f}, {m.context_loss[2]:.2f} and "
-        f"{m.context_loss[-1]:.2f}"
-        for m in shown
+        f"{name} {loss[0]:.2f}, {loss[2]:.2f} and {loss[-1]:.2f}"
+        for name, loss in losses.items()
     )
     return Picture(
         fig,
         alt=f"Loss after reading 1, 3 and 30 characters: {told}.",
-        caption=(
-            "The loss on the same held-out characters when 1 to 30 of the characters "
-            "before them have been read. Where a curve is still falling, the model "
-            "still uses what lies that far back."
-        ),
+        caption="The loss on the same held-out characters when 1 to 30 of the "
+        "characters before them have been read. Where a curve is still falling, the "
+        "model still uses what lies that far back.",
     )

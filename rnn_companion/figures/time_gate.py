@@ -1,19 +1,16 @@
 """The figures of chapter 8, *A clock in the cell*."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
 
+import matplotlib.pyplot as plt
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from rnn_companion import networks
+from rnn_companion.figures.draw import Runs, curves, last, seeds
 from rnn_companion.figures.frames import Frames, Picture
-from rnn_companion.figures.style import COLORS, INK, LINES, MARKERS, figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["accuracy_curves", "clock", "kept"]
+from rnn_companion.figures.style import COLORS, INK, figure
 
 LENGTH = 40
 
@@ -27,38 +24,22 @@ def clock() -> Frames:
         With the controls `period`, `shift` and `open_ratio`.
     """
 
-    def gate(period: float, shift: float, open_ratio: float, times: Tensor) -> Tensor:
-        tau, s, r_on = times.new_tensor([period, shift, open_ratio])
-        return networks.time_gate(times, tau, s, r_on)
-
-    def alt(**values: float) -> str:
-        k = gate(**values, times=_steps())
-        left = (1 - k[1:]).prod()
+    def alt(period: float, shift: float, open_ratio: float) -> str:
+        k = _opening(_steps(), period, shift, open_ratio)
         return (
-            f"A gate of period {values['period']:g}, shift {values['shift']:g} and "
-            f"open ratio {values['open_ratio']:g}: of {LENGTH} steps it is open at "
-            f"{int((k > 0).sum())}; at the end, {left:.3f} of the first step's state "
-            "is left."
+            f"A gate of period {period:g}, shift {shift:g} and open ratio "
+            f"{open_ratio:g}: of {LENGTH} steps it is open at {int((k > 0).sum())}; at "
+            f"the end, {_left(k)[0]:.3f} of the first step's state is left."
         )
 
-    def draw(**values: float) -> "Figure":
-        fine = torch.linspace(0.5, LENGTH + 0.5, 2000, dtype=torch.float64)
-        k = gate(**values, times=_steps())
-        return _clock(fine, gate(**values, times=fine), k)
-
+    ratios = (0.4, 0.2, 0.1, 0.05)
     return Frames(
-        draw,
-        {
-            "period": (10, 15, 20, 30),
-            "shift": (0, 3, 6),
-            "open_ratio": (0.4, 0.2, 0.1, 0.05),
-        },
+        _clock,
+        {"period": (10, 15, 20, 30), "shift": (0, 3, 6), "open_ratio": ratios},
         alt,
-        caption=(
-            "One unit's clock, without leak. Above, how far the gate is open; a dot "
-            "for each step of the sequence. Below, how much of the state of each "
-            "step is left after the last one, the product of all 1 - k that follow."
-        ),
+        caption="One unit's clock, without leak. Above, how far the gate is open; a "
+        "dot for each step of the sequence. Below, how much of the state of each step "
+        "is left after the last one, the product of all 1 - k that follow.",
     )
 
 
@@ -66,18 +47,26 @@ def _steps() -> Tensor:
     return torch.arange(1, LENGTH + 1).double()
 
 
-@figure
-def _clock(fine: Tensor, opening: Tensor, k: Tensor) -> "Figure":
-    import matplotlib.pyplot as plt
+def _opening(times: Tensor, period: float, shift: float, open_ratio: float) -> Tensor:
+    return networks.time_gate(times, *times.new_tensor([period, shift, open_ratio]))
 
-    fig, (top, bottom) = plt.subplots(2, sharex=True, figsize=(7, 4.2))
-    steps = _steps().numpy()
-    top.plot(fine.numpy(), opening.numpy(), color=COLORS[0], lw=1.2)
-    top.plot(steps, k.numpy(), "o", color=INK, ms=4)
-    top.set(ylabel="opening $k_t$", ylim=(-0.05, 1.08))
+
+def _left(k: Tensor) -> Tensor:
+    """Return how much of the state of each step is left after the last one."""
     after = torch.cat([k[1:], k.new_zeros(1)])
-    left = (1 - after).flip(0).cumprod(0).flip(0)
-    bottom.bar(steps, left.numpy(), color=COLORS[1], edgecolor=INK, lw=0.5)
+    return (1 - after).flip(0).cumprod(0).flip(0)
+
+
+@figure
+def _clock(period: float, shift: float, open_ratio: float) -> Figure:
+    fig, (top, bottom) = plt.subplots(2, sharex=True, figsize=(7, 4.2))
+    steps = _steps()
+    fine = torch.linspace(0.5, LENGTH + 0.5, 2000, dtype=torch.float64)
+    opening, k = (_opening(t, period, shift, open_ratio) for t in (fine, steps))
+    top.plot(fine, opening, color=COLORS[0], lw=1.2)
+    top.plot(steps, k, "o", color=INK, ms=4)
+    top.set(ylabel="opening $k_t$", ylim=(-0.05, 1.08))
+    bottom.bar(steps.numpy(), _left(k).numpy(), color=COLORS[1], edgecolor=INK, lw=0.5)
     bottom.set(ylabel=f"left at step {LENGTH}", xlabel="step $t$", ylim=(0, 1.08))
     return fig
 
@@ -95,44 +84,28 @@ def kept(norms: Mapping[str, Tensor]) -> Picture:
     -------
     Picture
     """
-    import matplotlib.pyplot as plt
-
     fig, ax = plt.subplots(figsize=(7, 3.4))
-    for n, (name, norm) in enumerate(norms.items()):
-        ax.plot(
-            range(1, len(norm) + 1),
-            norm.numpy(),
-            color=COLORS[n],
-            linestyle=LINES[n],
-            marker=MARKERS[n],
-            markevery=(n, 6),
-            label=name,
-        )
-    ax.set(
-        yscale="log", xlabel="step $t$", ylabel=r"norm of $\mathrm{d}c_t/\mathrm{d}c_0$"
-    )
+    curves(ax, norms, begin=1, marks=10, staggered=True)
+    ax.set(yscale="log", xlabel="step $t$")
+    ax.set_ylabel(r"norm of $\mathrm{d}c_t/\mathrm{d}c_0$")
     ax.legend()
-    ends = ", ".join(f"{name} {float(norm[-1]):.2g}" for name, norm in norms.items())
     return Picture(
         fig,
-        alt=f"The norm by step, on a logarithmic axis. At the last step: {ends}.",
-        caption=(
-            "How much of a change of the first cell state arrives. Closed: all of it. "
-            "Behind a clock: what the open steps leave, a stair. Open: what the "
-            "LSTM's own forget gates leave."
-        ),
+        alt="The norm by step, on a logarithmic axis. At the last step: "
+        f"{', '.join(last(norms, '.2g'))}.",
+        caption="How much of a change of the first cell state arrives. Closed: all of "
+        "it. Behind a clock: what the open steps leave, a stair. Open: what the LSTM's "
+        "own forget gates leave.",
     )
 
 
 @figure
-def accuracy_curves(
-    curves: Mapping[str, Sequence[Sequence[float]]], every: int, question: str
-) -> Picture:
+def accuracy_curves(accuracies: Runs, every: int, question: str) -> Picture:
     """Draw accuracies by training step, a thin line a seed and a bold one their mean.
 
     Parameters
     ----------
-    curves : mapping of str to sequence of sequences of float
+    accuracies : mapping of str to sequence of sequences of float
         For each model and each seed, the accuracy after each `every` steps.
     every : int
         How many training steps a point stands for.
@@ -143,29 +116,15 @@ def accuracy_curves(
     -------
     Picture
     """
-    import matplotlib.pyplot as plt
-
     fig, ax = plt.subplots(figsize=(7, 4.4))
-    ends = []
-    for n, (name, seeds) in enumerate(curves.items()):
-        table = torch.tensor(seeds)  # (seeds, points)
-        steps = [every * (j + 1) for j in range(table.shape[1])]
-        look: dict[str, Any] = {"color": COLORS[n], "linestyle": LINES[n]}
-        ax.plot(steps, table.T.numpy(), lw=0.8, alpha=0.6, **look)
-        mean = table.mean(0)
-        ax.plot(steps, mean.numpy(), marker=MARKERS[n], lw=2.2, label=name, **look)
-        ends.append(f"{name}: {float(mean[-1]):.2f}")
+    means = seeds(ax, accuracies, step=every, lw=2.2)
     ax.axhline(0.5, color=INK, linestyle=":", lw=1, label="guessing")
     ax.set(xlabel="training step", ylabel="accuracy", ylim=(0.4, 1.02))
     fig.legend(loc="outside lower center", ncols=2)
     return Picture(
         fig,
-        alt=(
-            f"{question} Accuracy by training step. "
-            f"At the end, on average: {'; '.join(ends)}."
-        ),
-        caption=(
-            f"{question} Accuracy on fresh sequences while training; thin lines are "
-            "single seeds, thick ones their mean."
-        ),
+        alt=f"{question} Accuracy by training step. At the end, on average: "
+        f"{'; '.join(last(means, '.2f', ': '))}.",
+        caption=f"{question} Accuracy on fresh sequences while training; thin lines "
+        "are single seeds, thick ones their mean.",
     )

@@ -21,6 +21,7 @@ from rnn_companion.forecasting.windows import Split, Windows
 from rnn_companion.progress import progress_bar
 
 __all__ = [
+    "OPTIMIZERS",
     "DivergenceError",
     "Experiment",
     "clipped_step",

@@ -216,8 +216,9 @@ class RunRecord:
         Parameters
         ----------
         settings : dict
-            Of the run. One that is missing counts as having its default, so a new
-            setting leaves the keys of older records as they are.
+            Of the run. One that is missing counts as having its default. So a new
+            setting, if its default is what was done before, leaves the keys of older
+            records as they are.
         checksum : str
             Of the data.
         results : int, optional

@@ -21,11 +21,7 @@ from rnn_companion.forecasting.forecaster import (
     set_orthogonal,
 )
 from rnn_companion.forecasting.prices import Prices
-from rnn_companion.forecasting.windows import (
-    Split,
-    leaky_random_split,
-    split_by_date,
-)
+from rnn_companion.forecasting.windows import Split, leaky_random_split, split_by_date
 from rnn_companion.gradients import truncation
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {

@@ -1,45 +1,61 @@
-"""Backpropagation through time, written out by hand (chapter 2).
+"""Backpropagation through time, written out by hand (chapters 2 and 4).
 
-`rnn` is `networks.rnn` with its own backward pass, as a `torch.autograd.Function`: a
-model that calls it trains as any other. The gradients at the pre-activations,
-`Delta_t = dL/dA_t`, are found backwards in time; the gradient of each weight is then
-one product over all steps, where autograd would add up T small ones.
+`rnn`, `lstm` and `gru` are those of `rnn_companion.networks` with backward passes of
+their own: a model that calls them trains as any other. The gradients at the
+pre-activations, `Delta_t = dL/dA_t`, are found backwards in time; the gradient of each
+weight is then one product over all steps, where autograd would add up T small ones.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from rnn_companion.networks import (
-    check_gru,
-    check_lstm,
-    check_rnn,
-    gru_parameters,
-    lstm_parameters,
-    lstm_stack,
-    rnn_parameters,
-    stack,
-)
+from rnn_companion import networks
+from rnn_companion.networks import shapes
 
-__all__ = [
-    "GRU",
-    "LSTM",
-    "RNN",
-    "GRUGradients",
-    "LSTMGradients",
-    "RNNGradients",
-    "gru",
-    "gru_backward",
-    "gru_forward",
-    "lstm",
-    "lstm_backward",
-    "lstm_forward",
-    "rnn",
-    "rnn_backward",
-    "rnn_forward",
-]
+RNN_SHAPES = {**networks.RNN_SHAPES, "H": "T+1 B h", "G": "T B h"}
+Pass = Callable[..., tuple[Tensor, ...]]
+
+
+def _by_hand(forward: Pass, backward: Pass, starts: int) -> Pass:
+    """Join a forward and a backward pass into one function for autograd.
+
+    Parameters
+    ----------
+    forward : callable
+        From X, the initial states, W_x, W_h and the biases to the states of steps 0 to
+        T, one for each initial state, and what else `backward` needs.
+    backward : callable
+        From the gradients of the states, X, what `forward` returned, W_x and W_h to
+        the gradients of all arguments of `forward`.
+    starts : int
+        How many initial states there are.
+
+    Returns
+    -------
+    callable
+        From the arguments of `forward` to the states of steps 1 to T.
+    """
+
+    class ByHand(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: FunctionCtx, X: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+            kept = forward(X, *others)
+            ctx.save_for_backward(X, *kept, *others[starts : starts + 2])
+            ctx.set_materialize_grads(False)  # None for states that L does not read
+            return tuple(states[1:] for states in kept[:starts])
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx: FunctionCtx, *G: Tensor | None) -> tuple[Tensor, ...]:
+            X, H, *kept = ctx.saved_tensors  # type: ignore[attr-defined]
+            G_H = torch.zeros_like(H[1:]) if G[0] is None else G[0]
+            return backward(G_H, *G[1:], X, H, *kept)
+
+    return ByHand.apply
 
 
 class RNNGradients(NamedTuple):
@@ -52,13 +68,15 @@ class RNNGradients(NamedTuple):
     b_h: Tensor  # (h,)
 
 
+@shapes(**RNN_SHAPES)
 def rnn_forward(
     X: Tensor, H_0: Tensor, W_xh: Tensor, W_hh: Tensor, b_h: Tensor
 ) -> Tensor:
     """Return the hidden states of steps 0 to T, `(T+1, B, h)` (`eq-bptt-batch-A`).
 
-    The inputs' share of all pre-activations is one product, which waits in the place
-    of the states; only the recurrence has to go step by step.
+    The inputs' share of all pre-activations is one product, which is kept in the place
+    of the states; only the recurrence has to go step by step. Arguments and errors as
+    in `networks.rnn`.
     """
     H = torch.cat([H_0[None], nn.functional.linear(X, W_xh, b_h)])
     for t in range(1, len(H)):
@@ -66,10 +84,14 @@ def rnn_forward(
     return H
 
 
+@shapes(**RNN_SHAPES)
 def rnn_backward(
     G: Tensor, X: Tensor, H: Tensor, W_xh: Tensor, W_hh: Tensor
 ) -> RNNGradients:
     """Return all gradients of a tanh layer (chapter 2, from `eq-bptt-batch-last`).
+
+    ``Delta_t = (G_t + Delta_{t+1} W_hh) * (1 - H_t^2)``; that of W_hh is the sum over t
+    of ``Delta_t^T H_{t-1}``.
 
     Parameters
     ----------
@@ -87,6 +109,11 @@ def rnn_backward(
     -------
     RNNGradients
         The gradients for X, H_0, W_xh, W_hh and b_h.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit the others.
     """
     Delta = 1 - H[1:] ** 2  # (T, B, h): the slopes of tanh, for now
     Delta[-1] *= G[-1]
@@ -103,52 +130,22 @@ def rnn_backward(
     )
 
 
-class _RNN(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: FunctionCtx,
-        X: Tensor,
-        H_0: Tensor,
-        W_xh: Tensor,
-        W_hh: Tensor,
-        b_h: Tensor,
-    ) -> Tensor:
-        H = rnn_forward(X, H_0, W_xh, W_hh, b_h)
-        ctx.save_for_backward(X, H, W_xh, W_hh)
-        return H[1:]
+def weight_gradients(Delta: Tensor, X: Tensor, H: Tensor) -> tuple[Tensor, ...]:
+    """Return the gradients of W_x, W_h and b: sums over t, each one product."""
+    rows = Delta.flatten(0, 1)  # (T B, ...)
+    return rows.T @ X.flatten(0, 1), rows.T @ H[:-1].flatten(0, 1), rows.sum(0)
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, G: Tensor) -> RNNGradients:
-        return rnn_backward(G, *ctx.saved_tensors)  # type: ignore[attr-defined]
+
+_rnn = _by_hand(lambda *a: (rnn_forward(*a),), rnn_backward, 1)
 
 
 def rnn(X: Tensor, H_0: Tensor, W_xh: Tensor, W_hh: Tensor, b_h: Tensor) -> Tensor:
-    """Run a tanh layer whose backward pass is written by hand (chapter 2).
+    """Run a tanh layer whose backward pass is `rnn_backward` (chapter 2).
 
-    The drop-in replacement of `networks.rnn`; several layers by `networks.stack`.
-
-    Parameters
-    ----------
-    X : Tensor, `(T, B, d)`
-        The inputs, time first.
-    H_0 : Tensor, `(B, h)`
-        The initial hidden state.
-    W_xh, W_hh, b_h : Tensor, `(h, d)`, `(h, h)`, `(h,)`
-        The parameters of the layer.
-
-    Returns
-    -------
-    Tensor, `(T, B, h)`
-        The hidden states of steps 1 to T. Their gradients flow to all five arguments.
-
-    Raises
-    ------
-    ValueError
-        If a shape does not fit the others.
+    It takes the place of `networks.rnn`: the same arguments, result and errors. Several
+    layers by `networks.stack`.
     """
-    check_rnn(X, H_0, W_xh, W_hh, b_h)
-    H: Tensor = _RNN.apply(X, H_0, W_xh, W_hh, b_h)  # type: ignore[no-untyped-call]
+    (H,) = _rnn(X, H_0, W_xh, W_hh, b_h)
     return H
 
 
@@ -183,10 +180,10 @@ class RNN(nn.RNN):
         ValueError
             If a shape does not fit, or the module is not a stack of tanh layers.
         """
-        layers = rnn_parameters(self)
+        layers = networks.rnn_parameters(self)
         if H_0 is None:
             H_0 = X.new_zeros(len(layers), X.shape[1], self.hidden_size)
-        H = stack(rnn, X, H_0, layers)
+        H = networks.stack(rnn, X, H_0, layers)
         return H[-1], torch.stack([H_l[-1] for H_l in H])
 
 
@@ -201,10 +198,13 @@ class LSTMGradients(NamedTuple):
     b: Tensor  # (4h,)
 
 
+@shapes(**networks.LSTM_SHAPES)
 def lstm_forward(
     X: Tensor, H_0: Tensor, C_0: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run an LSTM layer and keep what its backward pass needs (chapter 4).
+
+    Arguments and errors as in `networks.lstm`.
 
     Returns
     -------
@@ -226,6 +226,10 @@ def lstm_forward(
     return H, C, S
 
 
+@shapes(
+    **networks.LSTM_SHAPES,
+    **{"H": "T+1 B h", "C": "T+1 B h", "S": "T B 4h", "G_H": "T B h", "G_C": "T B h"},
+)
 def lstm_backward(
     G_H: Tensor,
     G_C: Tensor | None,
@@ -238,13 +242,16 @@ def lstm_backward(
 ) -> LSTMGradients:
     """Return all gradients of an LSTM layer (chapter 4, `eq-lstm-dh` onwards).
 
+    ``dC_t = dH_t * o_t * (1 - tanh(C_t)^2) + dC_{t+1} * f_{t+1} + G_C_t`` and
+    ``dH_t = G_H_t + Delta_{t+1} W_h``, where Delta_t are dC_t and dH_t times the slopes
+    of the gates.
+
     Parameters
     ----------
     G_H : Tensor, `(T, B, h)`
-        The direct derivatives of L with respect to `H_1, ..., H_T`: what reaches
-        each from the loss of its own step (and from layers above).
+        The direct derivatives of L with respect to `H_1, ..., H_T`.
     G_C : Tensor, `(T, B, h)`, or None
-        The same of `C_1, ..., C_T`; None where L does not read the cell states.
+        Those with respect to `C_1, ..., C_T`; None where L does not read them.
     X : Tensor, `(T, B, d)`
         The inputs.
     H, C, S : Tensor
@@ -256,6 +263,11 @@ def lstm_backward(
     -------
     LSTMGradients
         The gradients for X, H_0, C_0, W_x, W_h and b.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit the others.
     """
     h = H.shape[2]
     i, f, g, o = S.chunk(4, dim=2)  # (T, B, h)
@@ -277,73 +289,22 @@ def lstm_backward(
         torch.mul(dH, slopes_o[t], out=Delta[t, :, 3 * h :])
         dH, dC = Delta[t] @ W_h, dC * f[t]  # now those of the step before
 
-    rows = Delta.flatten(0, 1)  # (TB, 4h)
-    return LSTMGradients(
-        X=Delta @ W_x,
-        H_0=dH,
-        C_0=dC,
-        W_x=rows.T @ X.flatten(0, 1),
-        W_h=rows.T @ H[:-1].flatten(0, 1),
-        b=rows.sum(0),
-    )
+    return LSTMGradients(Delta @ W_x, dH, dC, *weight_gradients(Delta, X, H))
 
 
-class _LSTM(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: FunctionCtx,
-        X: Tensor,
-        H_0: Tensor,
-        C_0: Tensor,
-        W_x: Tensor,
-        W_h: Tensor,
-        b: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        H, C, S = lstm_forward(X, H_0, C_0, W_x, W_h, b)
-        ctx.save_for_backward(X, H, C, S, W_x, W_h)
-        ctx.set_materialize_grads(False)
-        return H[1:], C[1:]
-
-    @staticmethod
-    @once_differentiable
-    def backward(
-        ctx: FunctionCtx, G_H: Tensor | None, G_C: Tensor | None
-    ) -> LSTMGradients:
-        X, H, *kept = ctx.saved_tensors  # type: ignore[attr-defined]
-        if G_H is None:  # L reads the cell states alone
-            G_H = torch.zeros_like(H[1:])
-        return lstm_backward(G_H, G_C, X, H, *kept)
+_lstm = _by_hand(lstm_forward, lstm_backward, 2)
 
 
 def lstm(
     X: Tensor, H_0: Tensor, C_0: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Run an LSTM layer whose backward pass is written by hand (chapter 4).
+    """Run an LSTM layer whose backward pass is `lstm_backward` (chapter 4).
 
-    The drop-in replacement of `networks.lstm`; several layers by `networks.lstm_stack`.
-
-    Parameters
-    ----------
-    X : Tensor, `(T, B, d)`
-        The inputs, time first.
-    H_0, C_0 : Tensor, `(B, h)`
-        The initial hidden state and cell state.
-    W_x, W_h, b : Tensor, `(4h, d)`, `(4h, h)`, `(4h,)`
-        The parameters of the layer.
-
-    Returns
-    -------
-    H, C : Tensor, each `(T, B, h)`
-        The states of steps 1 to T. Their gradients flow to all six arguments.
-
-    Raises
-    ------
-    ValueError
-        If a shape does not fit the others.
+    It takes the place of `networks.lstm`: the same arguments, results and errors.
+    Several layers by `networks.lstm_stack`.
     """
-    check_lstm(X, H_0, C_0, W_x, W_h, b)
-    states: tuple[Tensor, Tensor] = _LSTM.apply(X, H_0, C_0, W_x, W_h, b)  # type: ignore[no-untyped-call]
-    return states
+    H, C = _lstm(X, H_0, C_0, W_x, W_h, b)
+    return H, C
 
 
 class LSTM(nn.LSTM):
@@ -377,11 +338,11 @@ class LSTM(nn.LSTM):
         ValueError
             If a shape does not fit, or the module is no stack of plain layers.
         """
-        layers = lstm_parameters(self)
+        layers = networks.lstm_parameters(self)
         if start is None:
             zeros = X.new_zeros(len(layers), X.shape[1], self.hidden_size)
             start = zeros, zeros
-        states = lstm_stack(lstm, X, *start, layers)
+        states = networks.lstm_stack(lstm, X, *start, layers)
         h_n, c_n = zip(*((H[-1], C[-1]) for H, C in states), strict=True)
         return states[-1][0], (torch.stack(h_n), torch.stack(c_n))
 
@@ -397,10 +358,13 @@ class GRUGradients(NamedTuple):
     b_hn: Tensor  # (h,)
 
 
+@shapes(**networks.GRU_SHAPES)
 def gru_forward(
     X: Tensor, H_0: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor, b_hn: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run a GRU layer and keep what its backward pass needs (chapter 4).
+
+    Arguments and errors as in `networks.gru`.
 
     Returns
     -------
@@ -424,6 +388,7 @@ def gru_forward(
     return H, S, M
 
 
+@shapes(**networks.GRU_SHAPES, H="T+1 B h", S="T B 3h", M="T B h", G="T B h")
 def gru_backward(
     G: Tensor,
     X: Tensor,
@@ -434,6 +399,9 @@ def gru_backward(
     W_h: Tensor,
 ) -> GRUGradients:
     """Return all gradients of a GRU layer (chapter 4, `eq-gru-dn` onwards).
+
+    ``dH_t = G_t + dH_{t+1} * z_{t+1} + Delta'_{t+1} W_h``, where Delta_t is dH_t times
+    the slopes of the gates, and Delta' is Delta with that of n multiplied by r.
 
     Parameters
     ----------
@@ -450,6 +418,11 @@ def gru_backward(
     -------
     GRUGradients
         The gradients for X, H_0, W_x, W_h, b and b_hn.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit the others.
     """
     h = H.shape[2]
     r, z, n = S.chunk(3, dim=2)  # (T, B, h)
@@ -479,91 +452,16 @@ def gru_backward(
     )
 
 
-class _GRU(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: FunctionCtx,
-        X: Tensor,
-        H_0: Tensor,
-        W_x: Tensor,
-        W_h: Tensor,
-        b: Tensor,
-        b_hn: Tensor,
-    ) -> Tensor:
-        H, S, M = gru_forward(X, H_0, W_x, W_h, b, b_hn)
-        ctx.save_for_backward(X, H, S, M, W_x, W_h)
-        return H[1:]
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, G: Tensor) -> GRUGradients:
-        return gru_backward(G, *ctx.saved_tensors)  # type: ignore[attr-defined]
+_gru = _by_hand(gru_forward, gru_backward, 1)
 
 
 def gru(
     X: Tensor, H_0: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor, b_hn: Tensor
 ) -> Tensor:
-    """Run a GRU layer whose backward pass is written by hand (chapter 4).
+    """Run a GRU layer whose backward pass is `gru_backward` (chapter 4).
 
-    The drop-in replacement of `networks.gru`; several layers by `networks.stack`.
-
-    Parameters
-    ----------
-    X : Tensor, `(T, B, d)`
-        The inputs, time first.
-    H_0 : Tensor, `(B, h)`
-        The initial hidden state.
-    W_x, W_h, b, b_hn : Tensor, `(3h, d)`, `(3h, h)`, `(3h,)`, `(h,)`
-        The parameters of the layer.
-
-    Returns
-    -------
-    Tensor, `(T, B, h)`
-        The hidden states of steps 1 to T. Their gradients flow to all six arguments.
-
-    Raises
-    ------
-    ValueError
-        If a shape does not fit the others.
+    It takes the place of `networks.gru`: the same arguments, result and errors. Several
+    layers by `networks.stack`.
     """
-    check_gru(X, H_0, W_x, W_h, b, b_hn)
-    H: Tensor = _GRU.apply(X, H_0, W_x, W_h, b, b_hn)  # type: ignore[no-untyped-call]
+    (H,) = _gru(X, H_0, W_x, W_h, b, b_hn)
     return H
-
-
-class GRU(nn.GRU):
-    """A `torch.nn.GRU` whose backward pass is written by hand.
-
-    It has torch's parameters under torch's names, so the weights of one load into
-    the other. One direction, time first.
-    """
-
-    def forward(  # type: ignore[override]
-        self, X: Tensor, H_0: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Return the states of the last layer and the last state of each layer.
-
-        Parameters
-        ----------
-        X : Tensor, `(T, B, d)`
-            The inputs, time first.
-        H_0 : Tensor, `(layers, B, h)`, optional
-            The initial hidden states; zero by default.
-
-        Returns
-        -------
-        H : Tensor, `(T, B, h)`
-            The states of the last layer at steps 1 to T.
-        h_n : Tensor, `(layers, B, h)`
-            The state of each layer at step T.
-
-        Raises
-        ------
-        ValueError
-            If a shape does not fit, or the module is no stack of plain layers.
-        """
-        layers = gru_parameters(self)
-        if H_0 is None:
-            H_0 = X.new_zeros(len(layers), X.shape[1], self.hidden_size)
-        H = stack(gru, X, H_0, layers)
-        return H[-1], torch.stack([H_l[-1] for H_l in H])

@@ -7,21 +7,40 @@ torch's. `ByHand` puts a rule where a torch optimizer goes.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["SGD", "Adam", "ByHand", "Momentum", "RMSprop", "Rule", "State", "descend"]
-
 State = tuple[Tensor, ...]
 
 
-class Rule(Protocol):
-    """A way to take a step."""
+@dataclass(frozen=True)
+class Rule:
+    """A way to take a step.
+
+    Parameters
+    ----------
+    eta : float
+        Learning rate, positive.
+
+    Raises
+    ------
+    ValueError
+        For a setting out of its range: names it.
+    """
+
+    eta: float
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, positive = getattr(self, field.name), field.name in ("eta", "eps")
+            if not (value > 0 if positive else 0 <= value < 1):
+                allowed = "positive" if positive else "at least 0 and below 1"
+                raise ValueError(f"{field.name} must be {allowed}, got {value}")
 
     def start(self, w: Tensor) -> State:
-        """Return what the rule remembers before its first step."""
+        """Return what the rule remembers before its first step: one tensor of zeros."""
+        return (torch.zeros_like(w),)
 
     def step(self, w: Tensor, g: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the weights after one step, and what to remember.
@@ -33,27 +52,15 @@ class Rule(Protocol):
         state : tuple of Tensor
             What `start` or the step before returned.
         """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class SGD:
-    """Stochastic gradient descent (`eq-sgd`).
+class SGD(Rule):
+    """Stochastic gradient descent, ``w - eta g`` (`eq-sgd`).
 
-    Parameters
-    ----------
-    eta : float
-        Learning rate, positive.
-
-    Raises
-    ------
-    ValueError
-        For a setting out of its range: names it.
+    Parameters and errors as in `Rule`.
     """
-
-    eta: float
-
-    def __post_init__(self) -> None:
-        _check_settings(self)
 
     def start(self, w: Tensor) -> State:
         """Remember nothing."""
@@ -65,31 +72,20 @@ class SGD:
 
 
 @dataclass(frozen=True)
-class Momentum:
+class Momentum(Rule):
     """Gradient descent with momentum, in torch's form (`eq-momentum`).
+
+    ``u = mu u + g``, then ``w - eta u``.
 
     Parameters
     ----------
     eta : float
-        Learning rate, positive.
+        As in `Rule`.
     mu : float
-        What is kept of the velocity, in [0, 1).
-
-    Raises
-    ------
-    ValueError
-        For a setting out of its range: names it.
+        What is kept of the velocity u, in [0, 1).
     """
 
-    eta: float
     mu: float = 0.9
-
-    def __post_init__(self) -> None:
-        _check_settings(self)
-
-    def start(self, w: Tensor) -> State:
-        """Remember a velocity of zero."""
-        return (torch.zeros_like(w),)
 
     def step(self, w: Tensor, g: Tensor, state: State) -> tuple[Tensor, State]:
         """Go against the velocity."""
@@ -99,36 +95,24 @@ class Momentum:
 
 
 @dataclass(frozen=True)
-class RMSprop:
+class RMSprop(Rule):
     """Divide by the root of a running mean of squares (`eq-rmsprop`).
 
+    ``v = beta v + (1 - beta) g^2``, then ``w - eta g / (sqrt(v) + eps)``.
     Source: Tieleman & Hinton (2012); torch's form and defaults.
 
     Parameters
     ----------
     eta : float
-        Learning rate, positive.
+        As in `Rule`.
     beta : float
         What is kept of the mean square, in [0, 1).
     eps : float
         Added to the root, positive.
-
-    Raises
-    ------
-    ValueError
-        For a setting out of its range: names it.
     """
 
-    eta: float
     beta: float = 0.99
     eps: float = 1e-8
-
-    def __post_init__(self) -> None:
-        _check_settings(self)
-
-    def start(self, w: Tensor) -> State:
-        """Remember a mean square of zero."""
-        return (torch.zeros_like(w),)
 
     def step(self, w: Tensor, g: Tensor, state: State) -> tuple[Tensor, State]:
         """Go against the gradient, each weight in units of its own."""
@@ -138,33 +122,26 @@ class RMSprop:
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Rule):
     """Momentum over RMSprop, both without their bias (`eq-adam`).
 
+    ``m = beta_1 m + (1 - beta_1) g`` and ``v = beta_2 v + (1 - beta_2) g^2``, each
+    divided by ``1 - beta^k`` at step k, then ``w - eta m / (sqrt(v) + eps)``.
     Source: Kingma & Ba (2015), algorithm 1.
 
     Parameters
     ----------
     eta : float
-        Learning rate, positive.
+        As in `Rule`.
     beta_1, beta_2 : float
         What is kept of the mean and of the mean square, in [0, 1).
     eps : float
         Added to the root, positive.
-
-    Raises
-    ------
-    ValueError
-        For a setting out of its range: names it.
     """
 
-    eta: float
     beta_1: float = 0.9
     beta_2: float = 0.999
     eps: float = 1e-8
-
-    def __post_init__(self) -> None:
-        _check_settings(self)
 
     def start(self, w: Tensor) -> State:
         """Remember a mean and a mean square of zero, and no step."""
@@ -225,21 +202,10 @@ class ByHand(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Take one step with the gradients that stand in `.grad`."""
+        """Take one step with the gradients that are stored in `.grad`."""
         for group in self.param_groups:
             for w in group["params"]:
                 if w.grad is not None:
                     state = self.state[w].get("rule", self.rule.start(w))
                     stepped, self.state[w]["rule"] = self.rule.step(w, w.grad, state)
                     w.copy_(stepped)
-
-
-def _check_settings(rule: SGD | Momentum | RMSprop | Adam) -> None:
-    for field in fields(rule):
-        value = getattr(rule, field.name)
-        if field.name in ("eta", "eps"):
-            fits, allowed = value > 0, "positive"
-        else:
-            fits, allowed = 0 <= value < 1, "at least 0 and below 1"
-        if not fits:
-            raise ValueError(f"{field.name} must be {allowed}, got {value}")

@@ -6,26 +6,13 @@ steps. Randomized: 1/pi with probability pi, else zero. The backward pass is tha
 `bptt`, with these weights in its recursion.
 """
 
-import itertools
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from rnn_companion.gradients.bptt import RNNGradients
-
-__all__ = [
-    "Comparison",
-    "Patterns",
-    "all_patterns",
-    "compare",
-    "full",
-    "mean_weights",
-    "randomized",
-    "regular",
-    "sliding_backward",
-    "truncated_backward",
-]
+from rnn_companion.gradients.bptt import RNN_SHAPES, RNNGradients, weight_gradients
+from rnn_companion.networks import shapes
 
 MOST_LINKS = 16  # 2^16 patterns
 
@@ -56,8 +43,13 @@ def full(T: int) -> Tensor:
     Returns
     -------
     Tensor, `(T,)`
+
+    Raises
+    ------
+    ValueError
+        If T is not a whole number of at least 1.
     """
-    return torch.ones(_length(T), dtype=torch.float64)
+    return torch.ones(_whole("T", T), dtype=torch.float64)
 
 
 def regular(T: int, tau: int) -> Tensor:
@@ -78,10 +70,10 @@ def regular(T: int, tau: int) -> Tensor:
     Raises
     ------
     ValueError
-        If tau is not a whole number of at least 1.
+        If T or tau is not a whole number of at least 1.
     """
     xi = full(T)
-    xi[_steps(tau) :: tau] = 0
+    xi[_whole("tau", tau) :: tau] = 0
     return xi
 
 
@@ -92,6 +84,8 @@ def randomized(
 
     Source: Tallec and Ollivier, *Unbiasing truncated backpropagation through time*
     (2017), with one probability for all steps.
+
+    ``xi_t = 1 / pi`` with probability pi, else zero.
 
     Parameters
     ----------
@@ -107,14 +101,13 @@ def randomized(
     Returns
     -------
     Tensor, `(T,)` or `(draws, T)`
-        1/pi with probability pi, else zero.
 
     Raises
     ------
     ValueError
         If pi does not lie in (0, 1].
     """
-    shape = (_length(T),) if draws is None else (draws, _length(T))
+    shape = (_whole("T", T),) if draws is None else (draws, _whole("T", T))
     kept = torch.rand(shape, generator=generator, dtype=torch.float64)
     return (kept < _probability(pi)).double() / pi
 
@@ -127,7 +120,7 @@ def all_patterns(T: int, pi: float) -> Patterns:
     T : int
         Length of the sequence, at most 16.
     pi : float
-        Probability that a step passes the derivative on.
+        As in `randomized`.
 
     Returns
     -------
@@ -139,33 +132,27 @@ def all_patterns(T: int, pi: float) -> Patterns:
     ValueError
         If pi does not lie in (0, 1], or T is too long to list.
     """
-    if _length(T) > MOST_LINKS:
+    if _whole("T", T) > MOST_LINKS:
         raise ValueError(f"T = {T} has 2^{T} patterns: at most {MOST_LINKS} steps")
-    kept = torch.tensor(
-        list(itertools.product((0.0, 1.0), repeat=T)), dtype=torch.float64
-    )
+    kept = (torch.arange(2**T)[:, None] >> torch.arange(T).flip(0)).double() % 2
     probability = (kept * _probability(pi) + (1 - kept) * (1 - pi)).prod(1)
     return Patterns(kept / pi, probability)
 
 
+@shapes(**RNN_SHAPES, xi="T")
 def truncated_backward(
     G: Tensor, X: Tensor, H: Tensor, W_xh: Tensor, W_hh: Tensor, xi: Tensor
 ) -> RNNGradients:
     """Return the gradients of a tanh layer, every link weighted (`eq-grad-delta`).
 
-    With `full` it is `bptt.rnn_backward`. Nothing is changed in place, so that
-    `torch.func.vmap` runs it over many lists of weights at once.
+    ``Delta_t = (G_t + xi_{t+1} Delta_{t+1} W_hh) * (1 - H_t^2)``. With `full` it is
+    `bptt.rnn_backward`. Nothing is changed in place, so that `torch.func.vmap` runs it
+    over many lists of weights at once.
 
     Parameters
     ----------
-    G : Tensor, `(T, B, h)`
-        The direct derivatives of L with respect to `H_1, ..., H_T`.
-    X : Tensor, `(T, B, d)`
-        The inputs.
-    H : Tensor, `(T+1, B, h)`
-        The states of steps 0 to T, from `bptt.rnn_forward`.
-    W_xh, W_hh : Tensor, `(h, d)`, `(h, h)`
-        The weights of the layer.
+    G, X, H, W_xh, W_hh : Tensor
+        As in `bptt.rnn_backward`.
     xi : Tensor, `(T,)`
         The weight of the link from each step to the one before.
 
@@ -177,18 +164,17 @@ def truncated_backward(
     Raises
     ------
     ValueError
-        If there is not one weight a step.
+        If a shape does not fit the others.
     """
-    T = len(X)
-    if tuple(xi.shape) != (T,):
-        raise ValueError(f"xi has shape {tuple(xi.shape)}: expected ({T},), one a step")
     slope, xi = 1 - H[1:] ** 2, xi.to(H.dtype)  # (T, B, h)
-    Delta = [slope[T - 1] * G[T - 1]]
-    for t in range(T - 2, -1, -1):
+    Delta = [slope[-1] * G[-1]]
+    for t in range(len(X) - 2, -1, -1):
         Delta.append(slope[t] * (G[t] + xi[t + 1] * Delta[-1] @ W_hh))
-    return _gradients(torch.stack(Delta[::-1]), xi[0], X, H, W_xh, W_hh)
+    D = torch.stack(Delta[::-1])  # (T, B, h)
+    return RNNGradients(D @ W_xh, xi[0] * D[0] @ W_hh, *weight_gradients(D, X, H))
 
 
+@shapes(**RNN_SHAPES)
 def sliding_backward(
     G: Tensor, X: Tensor, H: Tensor, W_xh: Tensor, W_hh: Tensor, tau: int
 ) -> RNNGradients:
@@ -200,33 +186,33 @@ def sliding_backward(
     Parameters
     ----------
     G, X, H, W_xh, W_hh : Tensor
-        As in `truncated_backward`.
+        As in `bptt.rnn_backward`.
     tau : int
         Steps that the derivative of each loss passes through; from T on, all.
 
     Returns
     -------
     RNNGradients
-        What this strategy takes for the gradients of X, H_0, W_xh, W_hh and b_h.
+        As from `truncated_backward`.
 
     Raises
     ------
     ValueError
-        If tau is not a whole number of at least 1.
+        If tau is not a whole number of at least 1, or a shape does not fit the others.
     """
     slope = 1 - H[1:] ** 2  # (T, B, h)
     paths = slope * G  # (T, B, h): from each loss into its own step
     Delta = paths.clone()
-    for lag in range(1, min(_steps(tau), len(X))):
+    for lag in range(1, min(_whole("tau", tau), len(X))):
         paths = slope[:-lag] * (paths[1:] @ W_hh)  # (T-lag, B, h)
         Delta[:-lag] += paths
-    return _gradients(Delta, H.new_ones(()), X, H, W_xh, W_hh)
+    return RNNGradients(Delta @ W_xh, Delta[0] @ W_hh, *weight_gradients(Delta, X, H))
 
 
 def compare(
     estimates: Tensor, exact: Tensor, probability: Tensor | None = None
 ) -> Comparison:
-    """Hold estimates of a gradient against the gradient itself.
+    """Compare estimates of a gradient with the gradient itself.
 
     Parameters
     ----------
@@ -270,7 +256,7 @@ def mean_weights(T: int, tau: int, pi: float) -> dict[str, Tensor]:
         For lags 0 to T-1, by strategy; the full gradient counts each path once.
     """
     lag = torch.arange(T, dtype=torch.float64)
-    part = torch.arange(_length(T)) // _steps(tau)
+    part = torch.arange(_whole("T", T)) // _whole("tau", tau)
     together = (part.unsqueeze(0) == part.unsqueeze(1)).double()  # (T, T)
     kept = torch.stack([together.diagonal(-n).mean() for n in range(T)])
     return {
@@ -282,29 +268,10 @@ def mean_weights(T: int, tau: int, pi: float) -> dict[str, Tensor]:
     }
 
 
-def _gradients(
-    Delta: Tensor, xi_1: Tensor, X: Tensor, H: Tensor, W_xh: Tensor, W_hh: Tensor
-) -> RNNGradients:
-    rows = Delta.flatten(0, 1)  # (TB, h)
-    return RNNGradients(
-        X=Delta @ W_xh,
-        H_0=xi_1 * Delta[0] @ W_hh,
-        W_xh=rows.T @ X.flatten(0, 1),
-        W_hh=rows.T @ H[:-1].flatten(0, 1),
-        b_h=rows.sum(0),
-    )
-
-
-def _length(T: int) -> int:
-    if isinstance(T, bool) or not isinstance(T, int) or T < 1:
-        raise ValueError(f"T must be a whole number of at least 1, got {T!r}")
-    return T
-
-
-def _steps(tau: int) -> int:
-    if isinstance(tau, bool) or not isinstance(tau, int) or tau < 1:
-        raise ValueError(f"tau must be a whole number of at least 1, got {tau!r}")
-    return tau
+def _whole(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return value
 
 
 def _probability(pi: float) -> float:

@@ -1,8 +1,8 @@
 """Take in what was handed in: ``rnn-companion homework collect``.
 
-Learning platforms name files in their own ways, students in theirs. Whatever comes
-is either put into a pristine release or listed with the reason why not; the bytes
-of every file are kept as they came.
+Learning platforms name files in their own ways, students in theirs. Each file is
+either put into a pristine release or listed with the reason why not, and its bytes
+are kept.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 import nbformat
+from nbformat import NotebookNode
 
 from rnn_companion.homework.files import (
     Course,
@@ -59,6 +59,9 @@ class Who:
     late: bool = False
 
 
+HandedIn = tuple[Found, Who, NotebookNode]
+
+
 @dataclass
 class Collected:
     """What became of each file: one row each."""
@@ -72,12 +75,12 @@ class Collected:
 
     @property
     def unread(self) -> list[dict[str, str]]:
-        """What could not be read, or is nobody's."""
+        """What could not be read, or names no student."""
         return [row for row in self.rows if row["status"].startswith("not read")]
 
 
 def files(place: Path) -> Iterator[Found]:
-    """Yield the files in a folder or a zip, whatever they are.
+    """Yield the files in a folder or a zip, of whatever kind.
 
     Parameters
     ----------
@@ -94,11 +97,11 @@ def files(place: Path) -> Iterator[Found]:
             if path.is_symlink():
                 yield Found(name, b"", "it is a symbolic link")
             elif path.is_file() and not _IGNORED.search(name):
-                yield from _unpacked(_from_disk(path, name))
+                yield from _unpacked(_from_disk(path, name), depth=0)
     elif place.is_file():
         found = _from_disk(place, place.name)
         if place.suffix.lower() == ".zip" and not found.problem:
-            yield from _zipped(found, top=True)
+            yield from _zipped(found, prefix="")
         else:
             yield found
     else:
@@ -112,31 +115,26 @@ def _from_disk(path: Path, name: str) -> Found:
     return Found(name, path.read_bytes(), time=time)
 
 
-def _unpacked(found: Found) -> Iterator[Found]:
-    if found.path.lower().endswith(".zip") and not found.problem:
-        yield from _zipped(found)
+def _unpacked(found: Found, depth: int) -> Iterator[Found]:
+    """Yield a file, or those inside it if it is an archive."""
+    archive = found.path.lower().endswith(".zip") and not found.problem
+    if archive and depth <= 2:
+        yield from _zipped(found, f"{found.path.removesuffix('.zip')}/", depth)
     else:
         yield found
 
 
-def _zipped(archive: Found, top: bool = False, depth: int = 0) -> Iterator[Found]:
-    """Yield an archive's files. Nothing is ever written under a name from within."""
+def _zipped(archive: Found, prefix: str, depth: int = 0) -> Iterator[Found]:
+    """Yield an archive's files. No name in it is ever used as a path."""
     try:
         with ZipFile(io.BytesIO(archive.content)) as zipped:
             for number, entry in enumerate(zipped.infolist()):
-                prefix = "" if top else f"{archive.path.removesuffix('.zip')}/"
-                name = prefix + entry.filename.replace("\\", "/")
                 if number >= MOST:
                     yield Found(archive.path, b"", f"it has more than {MOST} files")
                     return
-                if entry.is_dir() or _IGNORED.search(name.replace("../", "")):
-                    continue
-                found = _entry(zipped, entry, name)
-                nested = name.lower().endswith(".zip") and not found.problem
-                if nested and depth < 2:
-                    yield from _zipped(found, depth=depth + 1)
-                else:
-                    yield found
+                name = prefix + entry.filename.replace("\\", "/")
+                if not entry.is_dir() and not _IGNORED.search(name.replace("../", "")):
+                    yield from _unpacked(_entry(zipped, entry, name), depth + 1)
     except (BadZipFile, NotImplementedError, OSError, EOFError, ValueError) as problem:
         yield Found(archive.path, archive.content, f"the archive is damaged: {problem}")
 
@@ -155,14 +153,14 @@ def _entry(zipped: ZipFile, entry: ZipInfo, name: str) -> Found:
 
 
 def who(path: str, assignments: list[str]) -> Who:
-    """Tell whose file this is, by its name.
+    """Tell from a file's name who handed it in.
 
     Parameters
     ----------
     path : str
         As it stood in the archive or folder.
     assignments : list of str
-        Names that are no student's.
+        Names that are not a student's.
 
     Returns
     -------
@@ -185,14 +183,14 @@ _FOLDERS = {"submitted", "submissions", "homework", "downloads"}
 
 
 def _bare(name: str, assignments: list[str]) -> str:
-    """Take the assignment's name, and the marks of copies, out of a file's."""
+    """Take the assignment's name, and what marks a copy, out of a file's name."""
     for assignment in assignments:
         name = re.sub(re.escape(assignment), "", name, flags=re.IGNORECASE)
     return _AGAIN.sub("", name).strip(" _-.()")
 
 
 def _clean(name: str) -> str:
-    """Make a folder's name of a student's."""
+    """Turn a student's name into one that a folder can have."""
     plain = unicodedata.normalize("NFKC", name)
     return re.sub(r"[^\w @.-]+", "_", plain).strip(" ._-")[:80].strip(" ._-")
 
@@ -225,7 +223,7 @@ def collect(place: Path, course: Course, assignment: str | None = None) -> Colle
     if assignment is not None:
         course.read_source(assignment)
     result = Collected()
-    latest: dict[tuple[str, str], list[tuple[Found, Who, Any]]] = {}
+    latest: dict[tuple[str, str], list[HandedIn]] = {}
     for found in files(place):
         known = who(found.path, released)
         notebook, problem = _read(found)
@@ -234,36 +232,36 @@ def collect(place: Path, course: Course, assignment: str | None = None) -> Colle
         problem = problem or ("" if known.student else "its name says not whose it is")
         if problem:
             _keep_unread(course, found, known)
-            status = f"not read: {problem}"
-            result.note(found.path, known.student, target, status)
+            result.note(found.path, known.student, target, f"not read: {problem}")
         else:
             mine = latest.setdefault((known.student, target), [])
             mine.append((found, known, notebook))
     for (student, target), several in sorted(latest.items()):
         _take_in(course, student, target, several, result)
     columns = ["file", "student", "assignment", "status"]
-    write_table(course.folder / "collected.csv", columns, result.rows)
+    rows = [row.values() for row in result.rows]
+    write_table(course.folder / "collected.csv", columns, rows)
     return result
 
 
-def _read(found: Found) -> tuple[Any, str]:
+def _read(found: Found) -> tuple[NotebookNode, str]:
     """Read a notebook, or say why it is none."""
     if found.problem:
-        return None, found.problem
+        return NotebookNode(), found.problem
     if not found.path.lower().endswith((".ipynb", ".json", ".ipynb.txt")):
-        return None, "it is no notebook (.ipynb)"
+        return NotebookNode(), "it is no notebook (.ipynb)"
     try:
         raw = json.loads(found.content.decode("utf-8-sig"))
         notebook = nbformat.reads(json.dumps(raw), as_version=4)
         for cell in notebook.cells:
             _ = (cell.cell_type, cell.metadata, cell.source + "")
     except Exception as problem:  # whatever a file can hold
-        return None, f"it is no notebook: {type(problem).__name__}"
+        return NotebookNode(), f"it is no notebook: {type(problem).__name__}"
     return notebook, ""
 
 
-def _assignment(notebook: Any, course: Course) -> str | None:  # noqa: ANN401
-    """Tell what a notebook answers, by what it says or what it contains."""
+def _assignment(notebook: NotebookNode, course: Course) -> str | None:
+    """Tell which assignment a notebook answers: it says so, or holds its text."""
     told = notebook.metadata.get("rnn_companion")
     name = told.get("assignment") if isinstance(told, dict) else None
     released = course.released()
@@ -283,7 +281,7 @@ def _assignment(notebook: Any, course: Course) -> str | None:  # noqa: ANN401
 
 
 def _keep_unread(course: Course, found: Found, known: Who) -> None:
-    """Keep the bytes as they came, under a name that can do no harm."""
+    """Keep the bytes of a file under a safe name."""
     name = re.sub(r"[^\w.-]+", "_", found.path).strip("._")[-100:] or "file"
     if found.content:
         write(course.folder / "unread" / (known.student or "_") / name, found.content)
@@ -293,7 +291,7 @@ def _take_in(
     course: Course,
     student: str,
     assignment: str,
-    several: list[tuple[Found, Who, Any]],
+    several: list[HandedIn],
     result: Collected,
 ) -> None:
     """Transplant a student's latest notebook, and keep the others beside it."""
@@ -305,22 +303,20 @@ def _take_in(
     target = course.submitted(assignment, student)
     if others or _differs(target, moved.notebook):
         flags.append(SEVERAL)
+    flags.sort()
     _keep_former(target, found.content)
-    about = {"student": student, "identifier": known.identifier, "flags": sorted(flags)}
-    moved.notebook.metadata["rnn_companion"] = {
-        **release.metadata["rnn_companion"],
-        **about,
-    }
+    about = {"student": student, "identifier": known.identifier, "flags": flags}
+    moved.notebook.metadata["rnn_companion"] |= about
     write_notebook(target, moved.notebook)
     write(target.with_name("as-handed-in.ipynb"), found.content)
     for other, _, _ in others:
         _keep_unread(course, other, known)
         result.note(other.path, student, assignment, "kept: there is a later one")
-    told = f"taken ({', '.join(sorted(flags))})" if flags else "taken"
+    told = f"taken ({', '.join(flags)})" if flags else "taken"
     result.note(found.path, student, assignment, told)
 
 
-def _differs(target: Path, notebook: Any) -> bool:  # noqa: ANN401
+def _differs(target: Path, notebook: NotebookNode) -> bool:
     if not target.exists():
         return False
     before = nbformat.read(target, as_version=4)

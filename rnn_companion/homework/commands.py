@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
+
+Run = Callable[[argparse.Namespace], int]
 
 
 def add_homework(parser: argparse.ArgumentParser) -> None:
@@ -18,24 +22,17 @@ def add_homework(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_release(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
+    add, here, course = parser.add_argument, Path(), Path("course")
     add("chapter", help="such as 2-bptt")
-    add(
-        "--out",
-        type=Path,
-        default=Path("course"),
-        metavar="DIR",
-        help="course; %(default)s",
-    )
-    add("--book", type=Path, default=Path(), metavar="DIR", help="the book's folder")
+    add("--out", type=Path, default=course, metavar="DIR", help="course; %(default)s")
+    add("--book", type=Path, default=here, metavar="DIR", help="the book's folder")
     add("--due", type=_day, help="such as 2027-03-01 or 2027-03-01T12:00")
     add("--force", action="store_true", help="though answers to another version are in")
-    parser.set_defaults(run=run_release)
+    parser.set_defaults(run=_with_nbgrader(run_release))
 
 
 def run_release(settings: argparse.Namespace) -> int:
     """Run `homework release`."""
-    _require_nbgrader()
     from rnn_companion.homework.files import Course
     from rnn_companion.homework.release import release
 
@@ -54,12 +51,11 @@ def _add_collect(parser: argparse.ArgumentParser) -> None:
     add("place", type=Path, metavar="ZIP|DIR", help="as the platform gave it")
     add("--course", type=Path, required=True, metavar="DIR", help="its folder")
     add("--assignment", help="if the notebooks do not say it themselves")
-    parser.set_defaults(run=run_collect)
+    parser.set_defaults(run=_with_nbgrader(run_collect))
 
 
 def run_collect(settings: argparse.Namespace) -> int:
     """Run `homework collect`."""
-    _require_nbgrader()
     from rnn_companion.homework.collect import collect
     from rnn_companion.homework.files import Course
 
@@ -81,12 +77,11 @@ def _add_grade(parser: argparse.ArgumentParser) -> None:
     add("--jobs", type=int, default=os.cpu_count() or 1, help="default: %(default)s")
     add("--again", action="store_true", help="grade again what has been graded")
     add("--no-sandbox", action="store_true", help="run with all that you may do")
-    parser.set_defaults(run=run_grade)
+    parser.set_defaults(run=_with_nbgrader(run_grade))
 
 
 def run_grade(settings: argparse.Namespace) -> int:
     """Run `homework grade`."""
-    _require_nbgrader()
     from rnn_companion.homework.files import Course
     from rnn_companion.homework.grade import grade
     from rnn_companion.homework.report import report
@@ -96,7 +91,7 @@ def run_grade(settings: argparse.Namespace) -> int:
         course,
         settings.assignment,
         overlay=_overlay(settings.overlay),
-        walls=not settings.no_sandbox,
+        sandboxed=not settings.no_sandbox,
         jobs=settings.jobs,
         again=settings.again,
     )
@@ -117,13 +112,12 @@ def _overlay(path: Path | None) -> dict[str, str]:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is no YAML: {error}") from None
-    if not isinstance(found, dict) or not all(
-        isinstance(v, str) for v in found.values()
-    ):
+    values = found.values() if isinstance(found, dict) else [None]
+    if not all(isinstance(value, str) for value in values):
         raise ValueError(
             f"{path}: give code by grade_id, as in 'rnn-check: |' and code"
         )
-    return found
+    return dict(found)
 
 
 def _day(text: str) -> datetime:
@@ -134,10 +128,14 @@ def _day(text: str) -> datetime:
         raise argparse.ArgumentTypeError(message) from None
 
 
-def _require_nbgrader() -> None:
-    try:
-        import nbgrader  # noqa: F401
-    except ImportError:
-        raise RuntimeError(
-            "homework needs nbgrader: pip install 'rnn-companion[teach]'"
-        ) from None
+def _with_nbgrader(run: Run) -> Run:
+    """Have a command say so where its libraries are missing."""
+
+    def checked(settings: argparse.Namespace) -> int:
+        if find_spec("nbgrader") is None:
+            raise RuntimeError(
+                "homework needs nbgrader: pip install 'rnn-companion[teach]'"
+            )
+        return run(settings)
+
+    return checked

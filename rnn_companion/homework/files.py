@@ -9,13 +9,12 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import nbformat
+from nbformat import NotebookNode
 
 
 class CourseError(ValueError):
@@ -34,7 +33,7 @@ class Course:
         self.folder = folder
 
     def source(self, assignment: str) -> Path:
-        """Name the notebook with solutions and hidden tests; for no one else."""
+        """Name the teacher's notebook, with solutions and hidden tests."""
         return self.folder / "source" / assignment / f"{assignment}.ipynb"
 
     def release(self, assignment: str) -> Path:
@@ -62,7 +61,7 @@ class Course:
         found = self.folder.glob(f"submitted/*/{assignment}/{assignment}.ipynb")
         return sorted(path.parts[-3] for path in found)
 
-    def read_source(self, assignment: str) -> Any:  # noqa: ANN401 - nbformat has no types
+    def read_source(self, assignment: str) -> NotebookNode:
         """Read a released assignment, answers included.
 
         Raises
@@ -77,16 +76,11 @@ class Course:
                 f"{assignment} has not been released into {self.folder}; "
                 f"released there: {known}"
             )
-        return nbformat.read(path, as_version=4)
-
-
-def is_name(text: str) -> bool:
-    """Whether a text can be a folder's name, on any system."""
-    return bool(re.fullmatch(r"[\w][\w .@-]{0,79}", text)) and not text.endswith(".")
+        return NotebookNode(nbformat.read(path, as_version=4))
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all, with its folders."""
+    """Write a file and its folders; an interruption leaves no half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".unfinished-")
@@ -96,25 +90,25 @@ def write(path: Path, content: str | bytes) -> None:
     Path(name).replace(path)
 
 
-def write_notebook(path: Path, notebook: Any) -> None:  # noqa: ANN401
+def write_notebook(path: Path, notebook: NotebookNode) -> None:
     """Write a notebook, checked against its format."""
     nbformat.validate(notebook)
     write(path, nbformat.writes(notebook) + "\n")
 
 
 def write_table(
-    path: Path, columns: list[str], rows: Iterable[Mapping[str, object]]
+    path: Path, columns: list[str], rows: Iterable[Iterable[object]]
 ) -> None:
-    """Write a CSV file that a spreadsheet opens, and takes for no formula."""
+    """Write a CSV file in which a spreadsheet finds no formula to compute."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: _harmless(value) for key, value in row.items()})
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_as_text(value) for value in row] for row in rows)
     write(path, text.getvalue())
 
 
-def _harmless(value: object) -> object:
+def _as_text(value: object) -> object:
+    """Put a quote before what a spreadsheet would compute."""
     if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return f"'{value}"
     return value

@@ -10,31 +10,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
 from nbgrader.utils import determine_grade
 
 import rnn_companion
 from rnn_companion.homework import markup
 from rnn_companion.homework.files import Course, CourseError, write
-from rnn_companion.homework.sandbox import Died, Sandbox, Session
+from rnn_companion.homework.run import Outcome, Run, Step
+from rnn_companion.homework.sandbox import Sandbox
 from rnn_companion.progress import progress_bar
-
-Kind = Literal["run", "give", "test", "hidden"]
 
 CELL, WHOLE = 20.0, 120.0  # seconds for a cell, and for a submission
 TAMPERED = "the checker was tampered with"
 KERNEL = "a kernel was ended"
 CUT = "output cut"
-OPEN = "graded without a sandbox"
+NO_SANDBOX = "graded without a sandbox"
 
-# What must fail and what must pass, whatever an answer has done to its kernel.
+# Tests that must fail and tests that must pass, unless an answer changed its kernel.
 MUST_FAIL = [
     "assert 1 == 2",
     "import torch; assert torch.allclose(torch.zeros(2), torch.ones(2))",
@@ -51,27 +50,6 @@ MUST_PASS = [
 ]
 
 
-@dataclass(frozen=True)
-class Step:
-    """A cell to be run."""
-
-    kind: Kind
-    name: str
-    source: str
-
-
-@dataclass
-class Outcome:
-    """How a cell went."""
-
-    name: str
-    kind: str
-    source: str
-    error: dict[str, str] | None = None
-    text: str = ""
-    cut: bool = False
-
-
 @dataclass
 class Graded:
     """What became of a submission."""
@@ -79,7 +57,7 @@ class Graded:
     student: str
     assignment: str
     key: str = ""
-    walls: bool = True
+    sandboxed: bool = True
     identifier: str = ""
     points: dict[str, float | None] = field(default_factory=dict)
     hints: dict[str, str] = field(default_factory=dict)
@@ -88,144 +66,44 @@ class Graded:
     flags: list[str] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
-        """Write it, whole or not at all."""
+        """Write it to a file."""
         write(path, json.dumps(asdict(self), indent=1))
 
     @classmethod
-    def load(cls, path: Path) -> Graded:
-        """Read it back."""
-        found = json.loads(path.read_text(encoding="utf-8"))
+    def load(cls, path: Path, key: str) -> Graded | None:
+        """Read it back, if it is there and has the same key."""
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if found.get("key") != key:
+            return None
         outcomes = [Outcome(**outcome) for outcome in found.pop("outcomes")]
         return cls(**found, outcomes=outcomes)
 
 
-class Run:
-    """One submission in its kernels.
-
-    Parameters
-    ----------
-    sandbox : Sandbox
-    steps : list of Step
-        Everything but the hidden tests, in order.
-    cell, whole : float
-        Seconds that a cell and the whole may take.
-    """
-
-    def __init__(
-        self, sandbox: Sandbox, steps: list[Step], cell: float, whole: float
-    ) -> None:
-        self.sandbox, self.steps = sandbox, steps
-        self.cell, self.left = cell, whole
-        self.deadly: set[Step] = set()
-        self.session: Session | None = None
-
-    def outcome(self, step: Step) -> Outcome:
-        """Run a step, in the kernel that ran those before it."""
-        verb = (
-            "run" if step.kind == "run" else "give" if step.kind == "give" else "test"
-        )
-        try:
-            reply = self._ask(**{verb: step.source})
-        except Died as death:
-            self.deadly.add(step)
-            self.close()
-            return Outcome(step.name, step.kind, step.source, _death(death))
-        done = Outcome(step.name, step.kind, step.source, reply["error"])
-        done.text, done.cut = str(reply["text"]), bool(reply["cut"])
-        return done
-
-    def visible(self) -> Iterator[Outcome]:
-        """Run all steps; keep the variables after each test."""
-        for number, step in enumerate(self.steps):
-            if self.session is None:
-                self._repeat(self.steps[:number])
-            yield self.outcome(step)
-            if step.kind == "test" and self.session is not None:
-                self._keep(step.name)
-
-    def hidden(self, name: str, source: str) -> Outcome:
-        """Run a hidden test with the variables that its exercise left."""
-        step = Step("hidden", name, source)
-        if self.session is None:
-            self._repeat(self.steps)
-        try:
-            reply = self._ask(back=name)
-        except Died as death:
-            return Outcome(name, "hidden", source, _death(death))
-        if reply["error"]:
-            return Outcome(name, "hidden", source, reply["error"])
-        return self.outcome(step)
-
-    def _ask(self, **message: str) -> dict[str, Any]:
-        if self.session is None:
-            self.session = self.sandbox.session()
-        if self.left <= 0:
-            raise Died("had used up the time for all cells together")
-        started = time.monotonic()
-        try:
-            return self.session.ask(min(self.cell, self.left), **message)
-        finally:
-            self.left -= time.monotonic() - started
-
-    def _keep(self, name: str) -> None:
-        try:
-            self._ask(keep=name)
-        except Died:
-            self.close()
-
-    def _repeat(self, steps: list[Step]) -> None:
-        """Bring a fresh kernel to where the last one was."""
-        for step in steps:
-            if step in self.deadly:
-                continue
-            self.outcome(step)
-            if self.session is None:  # deadly only now; each round there is one less
-                self._repeat(steps)
-                return
-            if step.kind == "test":
-                self._keep(step.name)
-
-    def close(self) -> None:
-        """End the kernel."""
-        if self.session is not None:
-            self.session.close()
-        self.session = None
-
-
-def _death(death: Died) -> dict[str, str]:
-    return {"name": "Ended", "message": f"the cell {death}", "where": ""}
-
-
-def plan(source: Any, submission: Any) -> list[Step]:  # noqa: ANN401
+def plan(source: NotebookNode, submission: NotebookNode) -> list[Step]:
     """Put a submission's answers among the teacher's cells, without hidden tests."""
-    answers = {
-        cell.metadata["nbgrader"]["grade_id"]: cell.source
-        for cell in submission.cells
-        if "nbgrader" in cell.metadata
-    }
-    own: dict[str, list[str]] = {}
+    answers = {markup.name(cell): cell.source for cell in submission.cells}
+    own: dict[str, list[Step]] = {}  # the student's other cells, by the next answer
     for cell in submission.cells:
         if "rnn_companion" in cell.metadata:
-            own.setdefault(cell.metadata["rnn_companion"]["before"], []).append(
-                cell.source
-            )
+            before = cell.metadata["rnn_companion"]["before"]
+            name = f"before {before}" if before else "at the end"
+            own.setdefault(before, []).append(Step("run", name, cell.source))
     steps: list[Step] = []
     for cell in source.cells:
-        about = cell.metadata.get("nbgrader")
-        if about and about["solution"]:
-            name = about["grade_id"]
-            steps += [Step("run", f"before {name}", code) for code in own.get(name, [])]
+        name = markup.name(cell)
+        if markup.is_answer(cell):
+            steps += own.get(name, [])
             if cell.cell_type == "code":
                 steps.append(Step("run", name, answers[name]))
-        elif cell.cell_type == "code" and about:
+        elif cell.cell_type == "code" and name:
             visible, _ = markup.split_tests(cell.source)
-            steps.append(Step("test", about["grade_id"], visible))
+            steps.append(Step("test", name, visible))
         elif cell.cell_type == "code":
             steps.append(Step("give", cell.get("id", ""), cell.source))
-    return steps + [Step("run", "at the end", code) for code in own.get("", [])]
+    return steps + own.get("", [])
 
 
-def hidden_tests(source: Any, overlay: Mapping[str, str]) -> dict[str, str]:  # noqa: ANN401
+def hidden_tests(source: NotebookNode, overlay: Mapping[str, str]) -> dict[str, str]:
     """Collect the hidden tests of an assignment, a private overlay's among them.
 
     Raises
@@ -235,9 +113,8 @@ def hidden_tests(source: Any, overlay: Mapping[str, str]) -> dict[str, str]:  # 
     """
     tests = {}
     for cell in source.cells:
-        about = cell.metadata.get("nbgrader")
-        if about and not about["solution"]:
-            name = about["grade_id"]
+        name = markup.name(cell)
+        if name and not markup.is_answer(cell):
             parts = [markup.split_tests(cell.source)[1], overlay.get(name, "")]
             tests[name] = "\n".join(part for part in parts if part)
     if unknown := set(overlay) - set(tests):
@@ -249,8 +126,8 @@ def hidden_tests(source: Any, overlay: Mapping[str, str]) -> dict[str, str]:  # 
 
 def grade_one(
     sandbox: Sandbox,
-    source: Any,  # noqa: ANN401
-    submission: Any,  # noqa: ANN401
+    source: NotebookNode,
+    submission: NotebookNode,
     overlay: Mapping[str, str],
     cell: float = CELL,
     whole: float = WHOLE,
@@ -273,8 +150,8 @@ def grade_one(
         Points are None where a person must read.
     """
     about = submission.metadata["rnn_companion"]
-    result = Graded(about["student"], about["assignment"], walls=sandbox.walls)
-    result.identifier = about["identifier"]
+    result = Graded(about["student"], about["assignment"])
+    result.identifier, result.sandboxed = about["identifier"], sandbox.sandboxed
     run = Run(sandbox, plan(source, submission), cell, whole)
     try:
         result.outcomes = list(run.visible())
@@ -286,64 +163,53 @@ def grade_one(
         tampered = _tampered(run)
     finally:
         run.close()
-    flags = set(about["flags"]) | ({TAMPERED} if tampered else set())
-    flags |= {CUT} if any(o.cut for o in result.outcomes) else set()
-    flags |= {KERNEL} if run.deadly else set()
-    flags |= set() if sandbox.walls else {OPEN}
-    result.flags = sorted(flags)
+    seen = {
+        TAMPERED: tampered,
+        CUT: any(outcome.cut for outcome in result.outcomes),
+        KERNEL: bool(run.deadly),
+        NO_SANDBOX: not sandbox.sandboxed,
+    }
+    result.flags = sorted({*about["flags"], *(flag for flag in seen if seen[flag])})
     _give_points(result, source, submission, errors)
     return result
 
 
 def _hint(error: dict[str, str] | None, test: str) -> str:
-    """Say why a hidden test failed, in its author's words or not at all."""
+    """Say why a hidden test failed: the message it was given, or nothing of it."""
     if error is None:
         return ""
-    said = error.get("message")
-    if said in markup.hints(test):
-        return str(said)
-    return "A check that is not shown failed."
+    said = error["message"]
+    return said if said in markup.hints(test) else "A check that is not shown failed."
 
 
 def _tampered(run: Run) -> bool:
-    """Try what must fail and what must pass, in the kernel as it was left."""
-    if run.session is None:
-        run._repeat(run.steps)
-    told = [
-        (run.outcome(Step("test", "", code)), code) for code in MUST_FAIL + MUST_PASS
-    ]
-    return any((o.error is None) == (code in MUST_FAIL) for o, code in told)
+    """Run tests of known result in the kernel as the answers left it."""
+    run.restart()
+
+    def passes(code: str) -> bool:
+        return run.outcome(Step("test", "", code)).error is None
+
+    return any([*map(passes, MUST_FAIL), not all([*map(passes, MUST_PASS)])])
 
 
 def _give_points(
     result: Graded,
-    source: Any,  # noqa: ANN401
-    submission: Any,  # noqa: ANN401
+    source: NotebookNode,
+    submission: NotebookNode,
     errors: Mapping[str, dict[str, str] | None],
 ) -> None:
     """Let nbgrader turn what failed into points."""
-    answers = {
-        c.metadata.get("nbgrader", {}).get("grade_id"): c for c in submission.cells
-    }
+    answers = {markup.name(cell): cell for cell in submission.cells}
     for cell in source.cells:
-        about = cell.metadata.get("nbgrader")
-        if not about:
-            continue
-        name = about["grade_id"]
-        if about["solution"]:
-            result.answers[name] = answers[name].source
-        if about["grade"]:
-            judged = answers[name].copy() if about["solution"] else cell.copy()
+        name = markup.name(cell)
+        judged = cell.copy()
+        if markup.is_answer(cell):
+            judged = answers[name].copy()
+            result.answers[name] = judged.source
+        if markup.mark(cell).get("grade"):
             if cell.cell_type == "code":
-                judged.outputs = _as_outputs(errors[name])
+                judged.outputs = [new_output("error")] if errors[name] else []
             result.points[name] = determine_grade(judged)[0]
-
-
-def _as_outputs(error: dict[str, str] | None) -> list[Any]:
-    if error is None:
-        return []
-    said = {"ename": error["name"], "evalue": "", "traceback": []}
-    return [nbformat.v4.new_output("error", **said)]
 
 
 def grade(
@@ -351,7 +217,7 @@ def grade(
     assignment: str,
     *,
     overlay: Mapping[str, str] | None = None,
-    walls: bool = True,
+    sandboxed: bool = True,
     jobs: int = 1,
     again: bool = False,
 ) -> tuple[list[Graded], list[str]]:
@@ -363,7 +229,7 @@ def grade(
     assignment : str
     overlay : mapping of str to str, optional
         Further hidden tests, by ``grade_id``.
-    walls : bool
+    sandboxed : bool
         Whether to run them in a sandbox.
     jobs : int
         How many at a time.
@@ -382,36 +248,31 @@ def grade(
     CourseError
         If the assignment has not been released, or nobody handed anything in.
     SandboxError
-        If there is no sandbox to be had.
+        If no sandbox can be started.
     """
     source, overlay = course.read_source(assignment), overlay or {}
     hidden_tests(source, overlay)
     students = course.students(assignment)
     if not students:
         raise CourseError(f"nobody has handed in {assignment}: collect first")
-    done: dict[str, Graded] = {}
-    waiting: dict[str, str] = {}
-    for student in students:
-        key = _key(course, assignment, student, overlay, walls)
-        path = _result(course, assignment, student)
-        if path.exists() and not again and Graded.load(path).key == key:
-            done[student] = Graded.load(path)
-        else:
-            waiting[student] = key
-    problems = []
-    if waiting:
-        with Sandbox(walls) as sandbox, ThreadPoolExecutor(jobs) as pool:
+    keys = {s: _key(course, assignment, s, overlay, sandboxed) for s in students}
+    results = {s: _result(course, assignment, s) for s in students}
+    before = {} if again else {s: Graded.load(results[s], keys[s]) for s in students}
+    done = {student: graded for student, graded in before.items() if graded}
+    waiting = [student for student in students if student not in done]
+    if not waiting:
+        return [done[student] for student in students], []
 
-            def work(student: str, key: str) -> Graded:
-                path = course.submitted(assignment, student)
-                submission = nbformat.read(path, as_version=4)
-                graded = grade_one(sandbox, source, submission, overlay)
-                graded.key = key
-                graded.save(_result(course, assignment, student))
-                return graded
+    def work(student: str) -> Graded:
+        path = course.submitted(assignment, student)
+        submission = nbformat.read(path, as_version=4)
+        graded = grade_one(sandbox, source, submission, overlay)
+        graded.key = keys[student]
+        graded.save(results[student])
+        return graded
 
-            futures = {pool.submit(work, s, k): s for s, k in waiting.items()}
-            problems = _gather(futures, done)
+    with Sandbox(sandboxed) as sandbox, ThreadPoolExecutor(jobs) as pool:
+        problems = _gather({pool.submit(work, s): s for s in waiting}, done)
     return [done[student] for student in students if student in done], problems
 
 
@@ -443,11 +304,12 @@ def _key(
     assignment: str,
     student: str,
     overlay: Mapping[str, str],
-    walls: bool,
+    sandboxed: bool,
 ) -> str:
-    """Sum up all that a grade depends on."""
-    settings = [dict(sorted(overlay.items())), walls, rnn_companion.__version__]
-    digest = hashlib.sha256(json.dumps(settings).encode())
+    """Hash all that a grade depends on."""
+    version = rnn_companion.__version__
+    settings = {"overlay": overlay, "sandboxed": sandboxed, "version": version}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     digest.update(course.source(assignment).read_bytes())
     digest.update(course.submitted(assignment, student).read_bytes())
     return digest.hexdigest()

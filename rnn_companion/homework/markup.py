@@ -14,13 +14,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nbformat import NotebookNode
+
+from rnn_companion.notebooks.blocks import outside_fences
+
 CODE_STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
 TEXT_STUB = "YOUR ANSWER HERE"
 HEADING = "## Exercises"
 KEYS = {"grade_id", "solution", "points", "minutes"}
 
 _REGION = re.compile(r"^(\s*)###\s*(BEGIN|END) (SOLUTION|HIDDEN TESTS)\s*$")
-_FENCE = re.compile(r"^\s*(`{3,}|~{3,}|:{3,})")
 _BREAK = re.compile(r"^\+\+\+\s*(\{.*\})?\s*$")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -58,27 +61,14 @@ def section(chapter: str) -> str:
         If there is none.
     """
     lines = chapter.split("\n")
-    marks = [at for at, line in _prose(lines) if line.startswith("## ")]
+    prose = outside_fences(chapter)
+    marks = [at for at, line in prose.items() if line.startswith("## ")]
     start = next((at for at in marks if lines[at].strip() == HEADING), None)
     if start is None:
         raise MarkupError(f"the chapter has no section called {HEADING[3:]!r}")
     end = next((at for at in marks if at > start), len(lines))
     header = lines.index("---", 1) + 1 if lines[0] == "---" else 0
     return "\n".join([*lines[:header], "", *lines[start:end]])
-
-
-def _prose(lines: list[str]) -> Iterator[tuple[int, str]]:
-    """Yield the lines outside fences, with their numbers."""
-    closing = ""
-    for at, line in enumerate(lines):
-        found = _FENCE.match(line)
-        if closing:
-            if found and line.strip().startswith(closing) and not line.strip(" `~:"):
-                closing = ""
-        elif found:
-            closing = found[1]
-        else:
-            yield at, line
 
 
 def without_answers(text: str) -> str:
@@ -100,21 +90,36 @@ def without_answers(text: str) -> str:
         If a region is not closed.
     """
     kept: list[str] = []
-    inside = ""
-    for line in text.split("\n"):
+    for line, kind in _marked(text):
         found = _REGION.match(line)
-        if found is None:
-            kept += [line] if not inside else []
+        if found and (found[2], found[3]) == ("BEGIN", "SOLUTION"):
+            kept += [found[1] + stub for stub in CODE_STUB]
+        elif not kind:
+            kept.append(line)
+    return replace_answers("\n".join(kept), lambda _: TEXT_STUB)
+
+
+def _marked(source: str) -> Iterator[tuple[str, str]]:
+    """Yield lines with the kind of region that they are in; markers belong to it.
+
+    Raises
+    ------
+    MarkupError
+        If a region is not closed, or a marker stands where it cannot.
+    """
+    inside = ""
+    for line in source.split("\n"):
+        found = _REGION.match(line)
+        if not found:
+            yield line, inside
             continue
-        indent, edge, kind = found.groups()
+        _, edge, kind = found.groups()
         if (edge == "BEGIN") == bool(inside) or (inside and inside != kind):
             raise MarkupError(f"{line.strip()!r} does not belong where it stands")
+        yield line, kind
         inside = kind if edge == "BEGIN" else ""
-        if (edge, kind) == ("BEGIN", "SOLUTION"):
-            kept += [indent + stub for stub in CODE_STUB]
     if inside:
         raise MarkupError(f"a region BEGIN {inside} is never closed")
-    return replace_answers("\n".join(kept), lambda _: TEXT_STUB)
 
 
 def replace_answers(text: str, put: Callable[[str], str]) -> str:
@@ -137,7 +142,7 @@ def replace_answers(text: str, put: Callable[[str], str]) -> str:
         If a heading stands in an answer: then its end is missing.
     """
     lines = text.split("\n")
-    prose = dict(_prose(lines))
+    prose = outside_fences(text)
     starts = [at for at, line in prose.items() if _answer_begins(line)]
     kept, after = [], 0
     for at in starts:
@@ -167,27 +172,25 @@ def without_markers(source: str) -> str:
 
 
 def split_tests(source: str) -> tuple[str, str]:
-    """Part a test cell into what students see and what they do not.
+    """Split a test cell into what students see and what they do not.
 
     Returns
     -------
     visible, hidden : str
     """
-    parts: dict[bool, list[str]] = {False: [], True: []}
-    hidden = False
-    for line in source.split("\n"):
-        if found := _REGION.match(line):
-            hidden = found[2] == "BEGIN"
-        else:
-            parts[hidden].append(line)
-    return "\n".join(parts[False]).strip("\n"), "\n".join(parts[True]).strip("\n")
+    lines = [(s, kind) for s, kind in _marked(source) if not _REGION.match(s)]
+    visible, hidden = (
+        "\n".join(s for s, kind in lines if bool(kind) == secret).strip("\n")
+        for secret in (False, True)
+    )
+    return visible, hidden
 
 
 def hints(source: str) -> set[str]:
-    """List what the asserts of a test say: a hint may be shown, though it is hidden.
+    """List the messages of a test's asserts, which are shown though the test is not.
 
-    Only texts that stand in the test itself count; what an answer has a part in
-    could carry the test's secrets out.
+    Only literal texts count: a message computed with an answer could hold the test's
+    own source.
     """
     return {
         node.msg.value
@@ -230,7 +233,6 @@ def expand(metadata: Mapping[str, Any], cell_type: str) -> dict[str, Any]:
         raise MarkupError(
             f"{name}: a free text has a solution and points, a code cell one of them"
         )
-    graded = {} if points is None else {"points": points}
     return {
         "schema_version": 3,
         "grade_id": name,
@@ -238,11 +240,53 @@ def expand(metadata: Mapping[str, Any], cell_type: str) -> dict[str, Any]:
         "solution": solution,
         "locked": not solution,
         "task": False,
-        **graded,
+        **({} if points is None else {"points": points}),
     }
 
 
-def exercises(notebook: Any) -> list[Exercise]:  # noqa: ANN401 - nbformat has no types
+def mark(cell: NotebookNode) -> Mapping[str, Any]:
+    """Read nbgrader's metadata of a cell; empty where there is none."""
+    found = cell.metadata.get("nbgrader")
+    return found if isinstance(found, dict) else {}
+
+
+def name(cell: NotebookNode) -> str:
+    """Read a cell's ``grade_id``; empty where there is none."""
+    return str(mark(cell).get("grade_id", ""))
+
+
+def is_answer(cell: NotebookNode) -> bool:
+    """Whether a cell is one to be filled in by a student."""
+    return bool(mark(cell).get("solution"))
+
+
+def grouped(notebook: NotebookNode) -> list[tuple[str, list[NotebookNode]]]:
+    """Gather the cells with nbgrader's metadata below the headings ``###``.
+
+    Returns
+    -------
+    list of (str, list of nbformat.NotebookNode)
+        The title of each exercise, and its cells.
+
+    Raises
+    ------
+    MarkupError
+        If one stands above the first heading.
+    """
+    found: list[tuple[str, list[NotebookNode]]] = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            lines = outside_fences(cell.source).values()
+            found += [(s[4:].strip(), []) for s in lines if s.startswith("### ")]
+        if "nbgrader" in cell.metadata:
+            if not found:
+                name = mark(cell).get("grade_id", "")
+                raise MarkupError(f"{name}: stands before the first exercise")
+            found[-1][1].append(cell)
+    return [(title, cells) for title, cells in found if cells]
+
+
+def exercises(notebook: NotebookNode) -> list[Exercise]:
     """List the exercises of a notebook, in order, and check their markup.
 
     Parameters
@@ -259,29 +303,20 @@ def exercises(notebook: Any) -> list[Exercise]:  # noqa: ANN401 - nbformat has n
     MarkupError
         Naming the cell, if one is not marked as it must be.
     """
-    found: list[dict[str, Any]] = []
     seen: set[str] = set()
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            for _, line in _prose(cell.source.split("\n")):
-                if line.startswith("### "):
-                    found.append({"title": line[4:].strip(), "cells": []})
-        if "nbgrader" not in cell.metadata:
-            continue
-        given = cell.metadata["nbgrader"]
-        full = expand(given, cell.cell_type)
+    for cell in (cell for _, cells in grouped(notebook) for cell in cells):
+        full = expand(mark(cell), cell.cell_type)
         name = full["grade_id"]
         if name in seen:
             raise MarkupError(f"{name}: two cells have this grade_id")
-        if not found:
-            raise MarkupError(f"{name}: stands before the first exercise")
         seen.add(name)
         _check_source(name, full, cell)
-        found[-1]["cells"].append(given)
-    return [_exercise(item["title"], item["cells"]) for item in found if item["cells"]]
+    return [
+        _exercise(title, list(map(mark, cells))) for title, cells in grouped(notebook)
+    ]
 
 
-def _check_source(name: str, full: Mapping[str, Any], cell: Any) -> None:  # noqa: ANN401
+def _check_source(name: str, full: Mapping[str, Any], cell: NotebookNode) -> None:
     if cell.cell_type == "markdown":
         return
     student = without_answers(cell.source)

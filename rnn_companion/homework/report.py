@@ -1,4 +1,4 @@
-"""Tell students and teacher how it went.
+"""Tables and pages for the students and the teacher.
 
 Pages hold text only: whatever a submission contains is escaped, and a policy in
 each page forbids scripts, pictures and connections.
@@ -14,9 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from nbformat import NotebookNode
 
 from rnn_companion.homework import markup
 from rnn_companion.homework.files import (
@@ -27,8 +26,13 @@ from rnn_companion.homework.files import (
     write_table,
 )
 from rnn_companion.homework.grade import Graded
+from rnn_companion.homework.run import Outcome
+from rnn_companion.notebooks.render import render
 
 ALIKE = 0.8  # share of rare phrases from which on two submissions are shown
+
+# By student and answer: the points that a person gave, if any, and a comment.
+Read = dict[tuple[str, str], tuple[float | None, str]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Sheet:
     title: str
     exercises: list[markup.Exercise]
     points: dict[str, float]
-    texts: set[str]
+    texts: list[str]
 
     @property
     def most(self) -> float:
@@ -50,31 +54,19 @@ class Sheet:
         return next(e.title for e in self.exercises if name in e.grade_ids)
 
 
-def sheet(source: Any) -> Sheet:  # noqa: ANN401 - nbformat has no types
+def sheet(source: NotebookNode) -> Sheet:
     """Read what an assignment asks from the teacher's notebook."""
-    found: list[tuple[str, list[str]]] = []
     points: dict[str, float] = {}
-    texts = set()
-    for cell in source.cells:
-        if cell.cell_type == "markdown" and cell.source.startswith(("### ", "\n### ")):
-            found.append((cell.source.strip().split("\n")[0][4:], []))
-        elif cell.cell_type == "markdown" and "\n### " in cell.source:
-            title = cell.source.split("\n### ")[1].split("\n")[0]
-            found.append((title, []))
-        if about := cell.metadata.get("nbgrader"):
-            name = about["grade_id"]
-            found[-1][1].append(name)
-            if about["grade"]:
-                points[name] = float(about["points"])
-            if about["grade"] and about["solution"]:
-                texts.add(name)
-    exercises = [
-        markup.Exercise(title, sum(points.get(n, 0) for n in names), 0, tuple(names))
-        for title, names in found
-        if names
-    ]
+    texts, exercises = [], []
+    for title, cells in markup.grouped(source):
+        marks = [markup.mark(cell) for cell in cells]
+        own = {m["grade_id"]: float(m["points"]) for m in marks if m["grade"]}
+        names = tuple(m["grade_id"] for m in marks)
+        exercises.append(markup.Exercise(title, sum(own.values()), 0, names))
+        texts += [m["grade_id"] for m in marks if m["grade"] and m["solution"]]
+        points |= own
     title = source.metadata["rnn_companion"]["title"]
-    return Sheet(title, exercises, points, texts)
+    return Sheet(title, exercises, points, sorted(texts))
 
 
 def report(
@@ -107,20 +99,15 @@ def report(
     for one in graded:
         points = {n: p for (s, n), (p, _) in read.items() if s == one.student}
         one.points |= {n: p for n, p in points.items() if one.points.get(n) is None}
-    written = [
-        _scores(folder, asked, graded),
-        _to_read(folder, asked, graded, read),
-        _canvas(folder, assignment, graded),
-        _moodle(folder, graded),
-    ]
-    for one in graded:
-        page = _feedback(
-            asked, one, {n: c for (s, n), (_, c) in read.items() if s == one.student}
-        )
+        comments = {n: c for (s, n), (_, c) in read.items() if s == one.student}
+        page = _feedback(asked, one, comments)
         write(course.feedback(assignment, one.student), page)
+    tables = _tables(asked, assignment, graded, read)
+    for name, (columns, rows) in tables.items():
+        write_table(folder / name, columns, rows)
     overview = folder / "index.html"
     write(overview, _teacher(asked, graded, problems))
-    return [overview, *written]
+    return [overview, *(folder / name for name in tables)]
 
 
 def total(graded: Graded) -> float:
@@ -128,11 +115,9 @@ def total(graded: Graded) -> float:
     return sum(points or 0.0 for points in graded.points.values())
 
 
-def _read_by_hand(
-    path: Path, asked: Sheet
-) -> dict[tuple[str, str], tuple[float | None, str]]:
+def _read_by_hand(path: Path, asked: Sheet) -> Read:
     """Read what the teacher gave for free texts."""
-    found = {}
+    found: Read = {}
     for row in read_table(path):
         name, told = row["answer"], row["points"].strip().replace(",", ".")
         try:
@@ -149,127 +134,69 @@ def _read_by_hand(
     return found
 
 
-def _scores(folder: Path, asked: Sheet, graded: Sequence[Graded]) -> Path:
+def _tables(
+    asked: Sheet, assignment: str, graded: Sequence[Graded], read: Read
+) -> dict[str, tuple[list[str], list[list[str]]]]:
+    """Make the tables, by the names of their files: columns and rows."""
+    canvas = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", assignment]
+    totals = [(one.student, one.identifier, f"{total(one):g}") for one in graded]
+    return {
+        "scores.csv": (
+            ["student", "exercise", "points", "max", "flags"],
+            [_score(asked, one, e) for one in graded for e in asked.exercises],
+        ),
+        "to-read.csv": (
+            ["student", "answer", "max", "points", "comment", "text"],
+            [row for one in graded for row in _to_read(asked, one, read)],
+        ),
+        "canvas.csv": (canvas, [[s, i, "", "", "", t] for s, i, t in totals]),
+        "moodle.csv": (
+            ["Identifier", "Full name", "Grade"],
+            [[i and f"Participant {i}", s, t] for s, i, t in totals],
+        ),
+    }
+
+
+def _score(asked: Sheet, one: Graded, exercise: markup.Exercise) -> list[str]:
+    given = [one.points[n] for n in exercise.grade_ids if n in asked.points]
+    points = "" if None in given else f"{sum(p or 0 for p in given):g}"
+    flags = "; ".join(one.flags)
+    return [one.student, exercise.title, points, f"{exercise.points:g}", flags]
+
+
+def _to_read(asked: Sheet, one: Graded, read: Read) -> list[list[str]]:
+    """List a student's free texts, with what has been given for them already."""
     rows = []
-    for one in graded:
-        for exercise in asked.exercises:
-            names = [n for n in exercise.grade_ids if n in asked.points]
-            given = [one.points[n] for n in names]
-            points = "" if None in given else f"{sum(p or 0 for p in given):g}"
-            rows.append(
-                {
-                    "student": one.student,
-                    "exercise": exercise.title,
-                    "points": points,
-                    "max": f"{exercise.points:g}",
-                    "flags": "; ".join(one.flags),
-                }
-            )
-    path = folder / "scores.csv"
-    write_table(path, ["student", "exercise", "points", "max", "flags"], rows)
-    return path
-
-
-def _to_read(
-    folder: Path,
-    asked: Sheet,
-    graded: Sequence[Graded],
-    read: Mapping[tuple[str, str], tuple[float | None, str]],
-) -> Path:
-    """List the free texts, with what has been given for them already."""
-    rows = []
-    for one in graded:
-        for name in sorted(asked.texts):
-            points, comment = read.get((one.student, name), (None, ""))
-            if one.points[name] is not None and points is None and not comment:
-                continue  # left empty, so nothing to read
-            rows.append(
-                {
-                    "student": one.student,
-                    "answer": name,
-                    "max": f"{asked.points[name]:g}",
-                    "points": "" if points is None else f"{points:g}",
-                    "comment": comment,
-                    "text": one.answers[name],
-                }
-            )
-    path = folder / "to-read.csv"
-    columns = ["student", "answer", "max", "points", "comment", "text"]
-    write_table(path, columns, rows)
-    return path
-
-
-def _canvas(folder: Path, assignment: str, graded: Sequence[Graded]) -> Path:
-    columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", assignment]
-    rows = [
-        {"Student": one.student, "ID": one.identifier, assignment: f"{total(one):g}"}
-        for one in graded
-    ]
-    write_table(folder / "canvas.csv", columns, rows)
-    return folder / "canvas.csv"
-
-
-def _moodle(folder: Path, graded: Sequence[Graded]) -> Path:
-    rows = [
-        {
-            "Identifier": f"Participant {one.identifier}" if one.identifier else "",
-            "Full name": one.student,
-            "Grade": f"{total(one):g}",
-        }
-        for one in graded
-    ]
-    write_table(folder / "moodle.csv", ["Identifier", "Full name", "Grade"], rows)
-    return folder / "moodle.csv"
-
-
-def _render(template: str, **values: object) -> str:
-    pages = Environment(
-        loader=PackageLoader("rnn_companion.homework"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    return pages.get_template(template).render(**values)
+    for name in asked.texts:
+        points, comment = read.get((one.student, name), (None, ""))
+        if one.points[name] is not None and points is None and not comment:
+            continue  # left empty, so nothing to read
+        given = "" if points is None else f"{points:g}"
+        most = f"{asked.points[name]:g}"
+        rows.append([one.student, name, most, given, comment, one.answers[name]])
+    return rows
 
 
 def _feedback(asked: Sheet, one: Graded, comments: Mapping[str, str]) -> str:
-    exercises = []
-    for exercise in asked.exercises:
-        names = set(exercise.grade_ids)
-        lines = [
-            {
-                "points": one.points[name],
-                "most": asked.points[name],
-                "hint": _why(one, name),
-                "comment": comments.get(name, ""),
-            }
-            for name in exercise.grade_ids
-            if name in asked.points
-        ]
-        said = [
-            {"where": "It printed:" if o.kind == "run" else "The check:", "text": text}
-            for o in one.outcomes
-            if o.name.removeprefix("before ") in names
-            and (text := _told(o) if o.kind == "run" else o.text.strip())
-        ]
-        answers = [one.answers[n] for n in exercise.grade_ids if n in one.answers]
-        exercises.append(
-            {"title": exercise.title, "lines": lines, "answers": answers, "said": said}
-        )
     unread = sum(asked.points[n] for n, p in one.points.items() if p is None)
-    return _render(
+    return render(
+        "homework",
         "feedback.html",
-        title=asked.title,
-        student=one.student,
-        total=total(one),
-        most=asked.most,
+        total=total,
+        why=_why,
+        asked=asked,
+        one=one,
+        comments=comments,
         unread=unread,
-        exercises=exercises,
-        walls=one.walls,
+        printed=_printed,
+        sandboxed=one.sandboxed,
     )
 
 
-def _told(outcome: Any) -> str:  # noqa: ANN401
+def _printed(outcome: Outcome) -> str:
+    """Repeat what a cell printed; of an answer also its error."""
+    if outcome.kind != "run":
+        return outcome.text.strip()
     error = outcome.error
     last = f"{error['name']}: {error['message']} ({error['where']})" if error else ""
     cut = "\n(more was printed; it is cut here)" if outcome.cut else ""
@@ -288,38 +215,32 @@ def _why(one: Graded, name: str) -> str:
 
 def _teacher(asked: Sheet, graded: Sequence[Graded], problems: Sequence[str]) -> str:
     totals = [total(one) for one in graded]
-    failures: list[dict[str, Any]] = []
-    for name in asked.points:
-        if name in asked.texts:
-            continue
-        failed = [one for one in graded if one.points[name] == 0]
-        said = Counter(_why(one, name) for one in failed).most_common(1)
-        item = {"name": name, "title": asked.exercise(name), "failed": len(failed)}
-        failures.append({**item, "said": said[0][0] if said else ""})
-    failures.sort(key=lambda item: -item["failed"])
-    rows = [
-        {"student": one.student, "total": total(one), "flags": one.flags}
-        for one in graded
-    ]
-    texts = [
-        {"student": one.student, "title": asked.exercise(n), "answer": one.answers[n]}
-        for one in graded
-        for n in sorted(asked.texts)
-        if one.points[n] is None
-    ]
-    return _render(
+    return render(
+        "homework",
         "teacher.html",
-        title=asked.title,
-        walls=all(one.walls for one in graded),
-        rows=rows,
+        total=total,
+        asked=asked,
+        graded=graded,
         median=statistics.median(totals) if totals else 0.0,
-        most=asked.most,
         problems=problems,
         histogram=_histogram(totals, asked.most),
-        failures=failures,
+        failures=_failures(asked, graded),
         similar=similar({one.student: one.answers for one in graded}),
-        texts=texts,
+        sandboxed=all(one.sandboxed for one in graded),
     )
+
+
+def _failures(
+    asked: Sheet, graded: Sequence[Graded]
+) -> list[tuple[str, str, int, str]]:
+    """List the tests, those that failed most first, with what was said most often."""
+    rows = []
+    for name in (name for name in asked.points if name not in asked.texts):
+        failed = [one for one in graded if one.points[name] == 0]
+        said = Counter(_why(one, name) for one in failed).most_common(1)
+        words = said[0][0] if said else ""
+        rows.append((asked.exercise(name), name, len(failed), words))
+    return sorted(rows, key=lambda row: -row[2])
 
 
 def _histogram(totals: Sequence[float], most: float) -> list[tuple[float, float, int]]:
@@ -329,9 +250,7 @@ def _histogram(totals: Sequence[float], most: float) -> list[tuple[float, float,
     return [(k * width, (k + 1) * width, counts[k]) for k in range(5)]
 
 
-def similar(
-    answers: Mapping[str, Mapping[str, str]], alike: float = ALIKE
-) -> list[tuple[str, str, float]]:
+def similar(answers: Mapping[str, Mapping[str, str]]) -> list[tuple[str, str, float]]:
     """Find submissions that share most of what few others wrote.
 
     Short exercises have few right answers, so what many wrote tells nothing. Of
@@ -342,13 +261,12 @@ def similar(
     ----------
     answers : mapping
         By student, their answers by name.
-    alike : float
-        The share of the smaller submission's rare runs from which on a pair counts.
 
     Returns
     -------
     list of (str, str, float)
-        Pairs and their shares, the most alike first.
+        Pairs, and which share of the smaller submission's rare runs is in the other
+        if it is at least `ALIKE`; the most alike first.
     """
     runs = {s: _runs("\n".join(texts.values())) for s, texts in answers.items()}
     counts = Counter(run for own in runs.values() for run in own)
@@ -359,17 +277,17 @@ def similar(
         fewest = min(len(rare[a]), len(rare[b]))
         if fewest >= 10:
             share = len(rare[a] & rare[b]) / fewest
-            pairs += [(a, b, share)] if share >= alike else []
+            pairs += [(a, b, share)] if share >= ALIKE else []
     return sorted(pairs, key=lambda pair: (-pair[2], pair[:2]))
 
 
-def _runs(text: str, length: int = 5) -> set[tuple[str, ...]]:
+def _runs(text: str) -> set[tuple[str, ...]]:
     words = _words(text)
-    return {tuple(words[k : k + length]) for k in range(len(words) - length + 1)}
+    return {tuple(words[k : k + 5]) for k in range(len(words) - 4)}
 
 
 def _words(text: str) -> list[str]:
-    """Part a text into words and signs, as Python does where it can."""
+    """Split a text into words and signs: by Python's rules if it is Python."""
     try:
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
         return [token.string for token in tokens if token.string.strip()]

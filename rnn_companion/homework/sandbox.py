@@ -1,4 +1,4 @@
-"""Where submissions run: a warm kernel behind bubblewrap's walls.
+"""Where submissions run: a warm kernel in a sandbox of bubblewrap's.
 
 The sandbox has no network and no processes but its own; it sees the system, the
 Python environment and the package read-only, and nothing else of the machine. Each
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from ctypes.util import find_library
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,9 +31,7 @@ SETTINGS = {
     "LANG": "C.UTF-8",
     "MPLBACKEND": "agg",
     "MPLCONFIGDIR": "/tmp/.matplotlib",
-    "MKL_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
+    **{f"{name}_NUM_THREADS": "1" for name in ("MKL", "OMP", "OPENBLAS")},
     "PATH": "/usr/bin:/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
@@ -40,14 +39,15 @@ SETTINGS = {
     "TMPDIR": "/tmp",
     "TQDM_DISABLE": "1",
 }
+_WITHOUT = "--no-sandbox runs submissions with all that you may do yourself."
 
 
 class SandboxError(RuntimeError):
-    """There is no sandbox to be had; the message says what to do."""
+    """No sandbox can be started; the message says what to do."""
 
 
 class Died(Exception):
-    """A kernel came to its end before it answered; the message says how."""
+    """A kernel ended before it answered; the message says how."""
 
 
 class Session:
@@ -65,7 +65,7 @@ class Session:
         self._rest = b""
 
     def ask(self, seconds: float, **message: str) -> dict[str, Any]:
-        """Have the kernel do something.
+        """Send the kernel a message and wait for its reply.
 
         Parameters
         ----------
@@ -86,19 +86,19 @@ class Session:
         """
         if self._rest or select.select([self._socket], [], [], 0)[0]:
             raise Died(
-                "was not begun: the kernel had ended, or spoke without being asked"
+                "did not start: the kernel had ended, or sent what it was not asked for"
             )
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
-            raise Died("was gone before it was asked") from None
+            raise Died("did not start: the kernel had ended") from None
         deadline = time.monotonic() + seconds
         reply: Any = None
         while not isinstance(reply, dict):
             try:
                 reply = json.loads(self._line(deadline, seconds) or b"null")
             except (ValueError, RecursionError):
-                raise Died("sent what is no reply") from None
+                raise Died("sent something that is no reply") from None
         return _checked(reply)
 
     def _line(self, deadline: float, seconds: float) -> bytes:
@@ -112,19 +112,19 @@ class Session:
                 found = b""
             self._rest += found
             if not found or len(self._rest) > REPLY:
-                raise Died("sent too much" if found else "is gone")
+                raise Died("sent too much" if found else "ended")
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 
     def close(self) -> None:
-        """Hang up; the kernel is ended."""
+        """Close the connection, which ends the kernel."""
         self._socket.close()
 
 
 def _checked(reply: dict[str, Any]) -> dict[str, Any]:
-    """Take from a reply what a reply may hold; an answer may have forged it."""
+    """Keep what a reply may hold, in its types: an answer may have forged it."""
     if "died" in reply or not {"error", "text", "cut"} <= set(reply):
-        raise Died(str(reply.get("died") or "sent what is no reply")[:200])
+        raise Died(str(reply.get("died") or "sent something that is no reply")[:200])
     error = reply["error"]
     if error is not None:
         told = error if isinstance(error, dict) else {}
@@ -137,22 +137,22 @@ class Sandbox:
 
     Parameters
     ----------
-    walls : bool
-        Without them submissions run with all that their user may do.
+    sandboxed : bool
+        If not, submissions run with all that their user may do.
 
     Raises
     ------
     SandboxError
-        On entering, if there is no sandbox to be had.
+        On entering, if no sandbox can be started.
     """
 
-    def __init__(self, walls: bool = True) -> None:
-        self.walls = walls
+    def __init__(self, sandboxed: bool = True) -> None:
+        self.sandboxed = sandboxed
 
     def __enter__(self) -> Sandbox:
         """Start the kernel and wait until it is warm."""
         command = self._command()
-        self._folder = Path(tempfile.mkdtemp(prefix="rnn-companion-"))  # for us alone
+        self._folder = Path(tempfile.mkdtemp(prefix="rnn-companion-"))  # mode 0700
         self.address = self._folder / "kernel"
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(os.fspath(self.address))
@@ -165,12 +165,12 @@ class Sandbox:
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
-                env={**os.environ, **SETTINGS} if not self.walls else SETTINGS,
+                env=SETTINGS if self.sandboxed else {**os.environ, **SETTINGS},
                 start_new_session=True,
             )
         listener.close()
         try:
-            self._greet(log)
+            self._wait_until_warm(log)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -180,7 +180,7 @@ class Sandbox:
         """Fork a kernel for one submission."""
         return Session(self.address)
 
-    def _greet(self, log: Path) -> None:
+    def _wait_until_warm(self, log: Path) -> None:
         try:
             session = self.session()
             try:
@@ -191,8 +191,7 @@ class Sandbox:
             said = log.read_text(errors="replace").strip() or str(problem)
             raise SandboxError(
                 f"the sandbox does not start: {said.splitlines()[-1]}. Grade on a "
-                "machine that lets bubblewrap make namespaces; --no-sandbox runs "
-                "submissions with all that you may do yourself."
+                f"machine that lets bubblewrap make namespaces; {_WITHOUT}"
             ) from None
 
     def _command(self) -> list[str]:
@@ -202,16 +201,18 @@ class Sandbox:
                 "machine or container"
             )
         program = [sys.executable, "-m", "rnn_companion.homework.warm"]
-        if not self.walls:
+        if not self.sandboxed:
             return [*program, "--no-sandbox"]
-        bwrap = shutil.which("bwrap")
-        if bwrap is None:
+        needed = {
+            "bubblewrap": shutil.which("bwrap"),
+            "libseccomp2": find_library("seccomp"),
+        }
+        if lacking := " ".join(name for name, found in needed.items() if not found):
             raise SandboxError(
-                "bubblewrap is not installed: on Debian and Ubuntu, apt install "
-                "bubblewrap. --no-sandbox runs submissions with all that you may do "
-                "yourself."
+                f"not installed: {lacking}. On Debian and Ubuntu, apt install "
+                f"{lacking}; {_WITHOUT}"
             )
-        return [bwrap, *_walls(), "--", *program]
+        return [str(needed["bubblewrap"]), *_arguments(), "--", *program]
 
     def __exit__(
         self,
@@ -219,13 +220,13 @@ class Sandbox:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End it, and all that it started."""
+        """End the kernel and all that it started."""
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _walls() -> list[str]:
+def _arguments() -> list[str]:
     """Write bubblewrap's arguments."""
     seen = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc/ld.so.cache"]
     package = Path(rnn_companion.__file__).parent

@@ -2,13 +2,13 @@
 
 Most of what a submission would cost is the start of Python and ``import torch``.
 Here that is done once, inside the sandbox. For each connection the warm process
-forks a watcher, and that the kernel: the kernel is confined and runs one
-submission, cell by cell, as told over the connection; the watcher ends it when the
-other side hangs up or it starts too many threads, and says how it ended.
+forks a watcher, which forks the kernel. The kernel is confined and runs one
+submission, cell by cell, as the connection tells it. The watcher ends it when the
+connection closes or it starts too many threads, and reports how it ended.
 
 Messages are lines of JSON. ``{"run": source}`` runs an answer as Jupyter would,
-``{"give": source}`` a cell of the teacher's, whose names every test gets back;
-``{"test": source}`` runs a test, compiled where an answer does not come by;
+``{"give": source}`` a cell of the teacher's, whose variables every test gets back;
+``{"test": source}`` a test, past IPython, whose hooks an answer may have changed;
 ``{"keep": name}`` remembers all variables and ``{"back": name}`` restores them.
 """
 
@@ -40,10 +40,7 @@ MODULES = [
     "rnn_companion.gradients.bptt",
     "rnn_companion.check",
     "rnn_companion.forecasting.experiment",
-    "rnn_companion.gradients",
-    "rnn_companion.forecasting.prices",
     "sympy",
-    "torch.nn",
 ]
 
 
@@ -61,7 +58,7 @@ class Capped(io.StringIO):
 
 
 class Kernel:
-    """Runs cells, and keeps what it needs for that out of their variables."""
+    """Runs cells; what it needs for that is not among their variables."""
 
     def __init__(self) -> None:
         from IPython.core.history import HistoryManager
@@ -75,7 +72,7 @@ class Kernel:
         self.names: dict[str, Any] = self.shell.user_ns
         self.kept: dict[str, dict[str, Any]] = {}
         self.given: dict[str, Any] = {}
-        self.compile, self.exec = compile, exec  # whatever answers do to builtins
+        self.compile, self.exec = compile, exec  # before answers change builtins
 
     def answer(self, message: dict[str, str]) -> dict[str, Any]:
         """Do what a message says, and tell how it went."""
@@ -112,12 +109,12 @@ class Kernel:
 
 
 def _told(error: BaseException | None) -> dict[str, str] | None:
-    """Put an error into words, whatever its author made of it."""
+    """Tell an error's name, message and line; its class may be an answer's own."""
     if error is None:
         return None
     try:
         said = str(error)[:2000]
-    except BaseException:  # of an answer's own making
+    except BaseException:  # its own __str__ may raise anything
         said = "(its message cannot be shown)"
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "ipython-input" in f.filename or f.filename == "<test>"]
@@ -130,7 +127,7 @@ def _told(error: BaseException | None) -> dict[str, str] | None:
 
 
 def serve(connection: socket.socket, kernel: Kernel) -> None:
-    """Run cells until the other side hangs up."""
+    """Run cells until the connection closes."""
     with connection.makefile("r", encoding="utf-8") as lines:
         for line in lines:
             reply = kernel.answer(json.loads(line))
@@ -138,12 +135,12 @@ def serve(connection: socket.socket, kernel: Kernel) -> None:
 
 
 def watch(process: int, connection: socket.socket) -> str:
-    """Wait for a kernel's end, or bring it about; say how it came.
+    """Wait until a kernel ends, or end it; say why it ended.
 
     Returns
     -------
     str
-        Empty if the other side hung up.
+        Empty if the connection was closed.
     """
     poll, reason = select.poll(), ""
     poll.register(connection, select.POLLRDHUP)
@@ -173,32 +170,32 @@ def _threads(process: int) -> int:
     return 0
 
 
-def kernel_process(connection: socket.socket, kernel: Kernel, open_air: bool) -> None:
+def kernel_process(connection: socket.socket, kernel: Kernel, sandboxed: bool) -> None:
     """Become the process that runs one submission."""
     quiet = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(quiet, descriptor)
     confine.limit(MEMORY, FILES)
-    if not open_air:
+    if sandboxed:
         confine.own_files(FILES)
         confine.lock()
     serve(connection, kernel)
 
 
-def attend(connection: socket.socket, kernel: Kernel, open_air: bool) -> None:
+def attend(connection: socket.socket, kernel: Kernel, sandboxed: bool) -> None:
     """Fork the kernel for a connection, watch it, and report its end."""
-    if not open_air:
+    if sandboxed:
         confine.own_namespaces()
     process = os.fork()
     if process == 0:
-        _end_with(lambda: kernel_process(connection, kernel, open_air))
+        _end_with(lambda: kernel_process(connection, kernel, sandboxed))
     reason = watch(process, connection)
     with contextlib.suppress(OSError):
         connection.sendall(b"\n" + json.dumps({"died": reason}).encode() + b"\n")
 
 
 def _end_with(work: Callable[[], None]) -> None:
-    """Do a forked process's work, and never return to what it was forked from."""
+    """Do a forked process's work and exit, without returning to its parent's code."""
     try:
         work()
     except BaseException:
@@ -208,7 +205,7 @@ def _end_with(work: Callable[[], None]) -> None:
 
 
 def _compare_once() -> None:
-    """Have torch import what it compares tensors with, and tells differences by."""
+    """Have torch import what it needs to compare tensors and to report a difference."""
     import torch
 
     for other in torch.zeros(2), torch.ones(2):
@@ -217,20 +214,20 @@ def _compare_once() -> None:
 
 
 def main() -> None:
-    """Warm up, then fork for everyone who calls the socket that was handed down."""
+    """Warm up, then fork for each connection to the socket that was passed on."""
     for name in MODULES:
         __import__(name)
     _compare_once()
     kernel = Kernel()
     listener = socket.socket(fileno=int(sys.argv[-1]))
-    open_air = "--no-sandbox" in sys.argv
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # watchers leave nothing behind
+    sandboxed = "--no-sandbox" not in sys.argv
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # watchers leave no zombies
     while True:
         connection, _ = listener.accept()
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             listener.close()
-            _end_with(partial(attend, connection, kernel, open_air))
+            _end_with(partial(attend, connection, kernel, sandboxed))
         connection.close()
 
 

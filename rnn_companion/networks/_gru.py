@@ -5,7 +5,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rnn_companion.networks._shapes import check_inputs, check_shapes, weights_by_layer
+from rnn_companion.networks._shapes import shapes, weights_by_layer
+
+GRU_SHAPES = {
+    "X": "T B d",
+    "W_x": "3h d",
+    "W_h": "3h h",
+    "b": "3h",
+    "b_hn": "h",
+    "H_0": "B h",
+}
 
 
 class GRUParameters(NamedTuple):
@@ -14,7 +23,7 @@ class GRUParameters(NamedTuple):
     W_x: Tensor  # (3h, d)
     W_h: Tensor  # (3h, h)
     b: Tensor  # (3h,)
-    b_hn: Tensor  # (h,): inside the reset gate's reach, so no part of b
+    b_hn: Tensor  # (h,): multiplied by the reset gate, so no part of b
 
 
 def gru_step(
@@ -22,7 +31,10 @@ def gru_step(
 ) -> Tensor:
     """Return the next hidden state of a GRU layer (chapter 4, `eq-gru-r` onwards).
 
-    This is torch's form: the reset gate acts after the product with W_hn.
+    In torch's form: the reset gate acts after the product with W_hn.
+    ``r = sigmoid(W_xr x_t + W_hr h_{t-1} + b_r)``, z likewise,
+    ``n = tanh(W_xn x_t + b_n + r * (W_hn h_{t-1} + b_hn))`` and
+    ``h_t = (1 - z) * n + z * h_{t-1}``.
 
     Parameters
     ----------
@@ -46,10 +58,11 @@ def gru_step(
     return (1 - z_t) * n_t + z_t * h_prev
 
 
+@shapes(**GRU_SHAPES)
 def gru(
     X: Tensor, H_0: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor, b_hn: Tensor
 ) -> Tensor:
-    """Run a GRU layer over a sequence, in torch's form (chapter 4).
+    """Run a GRU layer over a sequence: `gru_step` at every step (chapter 4).
 
     Parameters
     ----------
@@ -70,20 +83,20 @@ def gru(
     ValueError
         If a shape does not fit the others.
     """
-    check_gru(X, H_0, W_x, W_h, b, b_hn)
-    H = []
-    H_t = H_0
+    H, H_t = [], H_0
     for X_t in X:
         H_t = gru_step(X_t, H_t, W_x, W_h, b, b_hn)
         H.append(H_t)
     return torch.stack(H)
 
 
+@shapes(**GRU_SHAPES)
 def gru_textbook(X: Tensor, H_0: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor) -> Tensor:
     """Run a GRU layer in the form of its first paper (chapter 4, `eq-gru-before`).
 
-    Cho et al. (2014) reset the state before the product with W_hn, torch after it.
-    The two are different functions of the same weights.
+    Cho et al. (2014) reset the state before the product with W_hn, torch after it:
+    ``n = tanh(W_xn x_t + W_hn (r * h_{t-1}) + b_n)``. The two are different functions
+    of the same weights.
 
     Parameters
     ----------
@@ -100,10 +113,8 @@ def gru_textbook(X: Tensor, H_0: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor) ->
     ValueError
         If a shape does not fit the others.
     """
-    check_gru(X, H_0, W_x, W_h, b)
     W_hr, W_hz, W_hn = W_h.chunk(3)
-    H = []
-    H_t = H_0
+    H, H_t = [], H_0
     for X_t in X:
         x_r, x_z, x_n = (X_t @ W_x.T + b).chunk(3, dim=-1)
         r_t = torch.sigmoid(x_r + H_t @ W_hr.T)
@@ -117,55 +128,26 @@ def gru_textbook(X: Tensor, H_0: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor) ->
 def gru_parameters(module: nn.GRU) -> list[GRUParameters]:
     """Return the parameters of each layer of a `torch.nn.GRU`.
 
-    Torch's two biases are added up, but for the candidate's: there the second one
-    stands inside the bracket that the reset gate multiplies.
+    As `rnn_parameters` does, but for the candidate's biases, which are not added up:
+    the second one is inside the bracket that the reset gate multiplies.
 
     Parameters
     ----------
     module : torch.nn.GRU
-        A network in one direction, with biases.
 
     Returns
     -------
     list of GRUParameters
-        One for each layer; gradients flow through them to the module's own weights.
 
     Raises
     ------
     ValueError
-        If the module has two directions or no biases.
+        As in `rnn_parameters`.
     """
-    if module.bidirectional or not module.bias:
-        raise ValueError(
-            f"{module} cannot be read as GRU layers: it must use one direction "
-            "and biases"
-        )
     h = module.hidden_size
     return [
         GRUParameters(
             W_x, W_h, torch.cat([(b_ih + b_hh)[: 2 * h], b_ih[2 * h :]]), b_hh[2 * h :]
         )
-        for W_x, W_h, b_ih, b_hh in weights_by_layer(module)
+        for W_x, W_h, b_ih, b_hh in weights_by_layer(module, nn.GRU)
     ]
-
-
-def check_gru(
-    X: Tensor,
-    H_0: Tensor,
-    W_x: Tensor,
-    W_h: Tensor,
-    b: Tensor,
-    b_hn: Tensor | None = None,
-) -> None:
-    """Raise a ValueError that names the first tensor whose shape does not fit."""
-    B, d = check_inputs(X)
-    h = len(W_x) // 3
-    check_shapes(
-        f"X has batch size {B} and {d} inputs, and W_x has the rows of {h} units "
-        "for each of r, z, n",
-        W_x=(W_x, (3 * h, d)),
-        W_h=(W_h, (3 * h, h)),
-        b=(b, (3 * h,)),
-        H_0=(H_0, (B, h)),
-        **({} if b_hn is None else {"b_hn": (b_hn, (h,))}),
-    )

@@ -6,12 +6,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rnn_companion.networks._shapes import (
-    check_inputs,
-    check_layers,
-    check_shapes,
-    weights_by_layer,
-)
+from rnn_companion.networks._shapes import check_states, shapes, weights_by_layer
+
+LSTM_SHAPES = {
+    "X": "T B d",
+    "W_x": "4h d",
+    "W_h": "4h h",
+    "b": "4h",
+    "H_0": "B h",
+    "C_0": "B h",
+}
 
 
 class LSTMParameters(NamedTuple):
@@ -34,7 +38,10 @@ class Gates(NamedTuple):
 def lstm_gates(
     x_t: Tensor, h_prev: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor
 ) -> Gates:
-    """Open the gates of an LSTM (chapter 4, `eq-lstm-i` to `eq-lstm-o`).
+    """Return the gates of an LSTM (chapter 4, `eq-lstm-i` to `eq-lstm-o`).
+
+    ``a = W_x x_t + W_h h_{t-1} + b`` has four parts of h rows each, and
+    ``i = sigmoid(a_i), f = sigmoid(a_f), g = tanh(a_g), o = sigmoid(a_o)``.
 
     Parameters
     ----------
@@ -60,12 +67,14 @@ def lstm_gates(
 
 
 def lstm_cell(gates: Gates, c_prev: Tensor) -> tuple[Tensor, Tensor]:
-    """Keep, write and show the cell (chapter 4, `eq-lstm-c` and `eq-lstm-h`).
+    """Return the states that follow from the gates (`eq-lstm-c` and `eq-lstm-h`).
+
+    ``c_t = f * c_{t-1} + i * g`` and ``h_t = o * tanh(c_t)``
 
     Parameters
     ----------
     gates : Gates
-        What `lstm_gates` returned.
+        From `lstm_gates`.
     c_prev : Tensor, `(B, h)` or `(h,)`
         The cell state of the step before.
 
@@ -82,29 +91,26 @@ def lstm_cell(gates: Gates, c_prev: Tensor) -> tuple[Tensor, Tensor]:
 def lstm_step(
     x_t: Tensor, h_prev: Tensor, c_prev: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return the next hidden state and cell state of an LSTM layer (chapter 4).
+    """Return the next states of an LSTM layer: `lstm_gates`, then `lstm_cell`.
 
     Parameters
     ----------
-    x_t : Tensor, `(B, d)` or `(d,)`
-        The input of this step; a batch in rows, or one sample.
-    h_prev, c_prev : Tensor, `(B, h)` or `(h,)`
-        The states of the step before.
-    W_x, W_h, b : Tensor, `(4h, d)`, `(4h, h)`, `(4h,)`
-        The parameters of the layer.
+    x_t, h_prev, c_prev, W_x, W_h, b : Tensor
+        As in `lstm_gates` and `lstm_cell`.
 
     Returns
     -------
     h_t, c_t : Tensor, each `(B, h)` or `(h,)`
-        The states of this step.
+        The hidden state and the cell state of this step.
     """
     return lstm_cell(lstm_gates(x_t, h_prev, W_x, W_h, b), c_prev)
 
 
+@shapes(**LSTM_SHAPES)
 def lstm(
     X: Tensor, H_0: Tensor, C_0: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Run an LSTM layer over a sequence (chapter 4, `eq-lstm-i` to `eq-lstm-h`).
+    """Run an LSTM layer over a sequence: `lstm_step` at every step (chapter 4).
 
     Parameters
     ----------
@@ -125,7 +131,6 @@ def lstm(
     ValueError
         If a shape does not fit the others.
     """
-    check_lstm(X, H_0, C_0, W_x, W_h, b)
     H, C = [], []
     H_t, C_t = H_0, C_0
     for X_t in X:
@@ -148,12 +153,8 @@ def lstm_stack(
     ----------
     recurrence : callable
         `lstm` of this module or of `rnn_companion.gradients.bptt`.
-    X : Tensor, `(T, B, d)`
-        The inputs of the first layer.
-    H_0, C_0 : Tensor, `(layers, B, h)`
-        The initial states of each layer.
-    layers : sequence of parameter tuples
-        The parameters of each layer, the first one first.
+    X, H_0, C_0, layers
+        As in `stack`; `C_0` as `H_0`.
 
     Returns
     -------
@@ -163,11 +164,10 @@ def lstm_stack(
     Raises
     ------
     ValueError
-        If `H_0` or `C_0` does not hold one state for each layer, or a shape does
-        not fit.
+        As in `stack`.
     """
-    for name, start in (("H_0", H_0), ("C_0", C_0)):
-        check_layers(name, start, len(layers))
+    check_states("H_0", H_0, len(layers))
+    check_states("C_0", C_0, len(layers))
     states = []
     for H_0_l, C_0_l, parameters in zip(H_0, C_0, layers, strict=True):
         X, C = recurrence(X, H_0_l, C_0_l, *parameters)  # (T, B, h)
@@ -178,46 +178,23 @@ def lstm_stack(
 def lstm_parameters(module: nn.LSTM) -> list[LSTMParameters]:
     """Return the parameters of each layer of a `torch.nn.LSTM`.
 
-    As in `rnn_parameters`, torch's two biases are added up.
+    As `rnn_parameters` does: torch's two biases are added up, and the module must be
+    as plain, without a projection.
 
     Parameters
     ----------
     module : torch.nn.LSTM
-        A network in one direction, with biases and without projection.
 
     Returns
     -------
     list of LSTMParameters
-        One for each layer; gradients flow through them to the module's own weights.
 
     Raises
     ------
     ValueError
-        If the module has two directions, no biases or a projection.
+        As in `rnn_parameters`.
     """
-    if module.bidirectional or not module.bias or module.proj_size:
-        raise ValueError(
-            f"{module} cannot be read as LSTM layers: "
-            "it must use one direction, biases and no projection"
-        )
     return [
         LSTMParameters(W_x, W_h, b_ih + b_hh)
-        for W_x, W_h, b_ih, b_hh in weights_by_layer(module)
+        for W_x, W_h, b_ih, b_hh in weights_by_layer(module, nn.LSTM)
     ]
-
-
-def check_lstm(
-    X: Tensor, H_0: Tensor, C_0: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor
-) -> None:
-    """Raise a ValueError that names the first tensor whose shape does not fit."""
-    B, d = check_inputs(X)
-    h = len(W_x) // 4
-    check_shapes(
-        f"X has batch size {B} and {d} inputs, and W_x has the rows of {h} units "
-        "for each of i, f, g, o",
-        W_x=(W_x, (4 * h, d)),
-        W_h=(W_h, (4 * h, h)),
-        b=(b, (4 * h,)),
-        H_0=(H_0, (B, h)),
-        C_0=(C_0, (B, h)),
-    )

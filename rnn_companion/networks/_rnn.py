@@ -6,12 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rnn_companion.networks._shapes import (
-    check_inputs,
-    check_layers,
-    check_shapes,
-    weights_by_layer,
-)
+from rnn_companion.networks._shapes import check_states, shapes, weights_by_layer
+
+RNN_SHAPES = {"X": "T B d", "W_xh": "h d", "W_hh": "h h", "b_h": "h", "H_0": "B h"}
 
 
 class RNNParameters(NamedTuple):
@@ -26,6 +23,8 @@ def rnn_step(
     x_t: Tensor, h_prev: Tensor, W_xh: Tensor, W_hh: Tensor, b_h: Tensor
 ) -> Tensor:
     """Return the next hidden state of a tanh layer (chapter 1, `eq-rnn`).
+
+    ``h_t = tanh(W_xh x_t + W_hh h_{t-1} + b_h)``
 
     Parameters
     ----------
@@ -45,8 +44,9 @@ def rnn_step(
     return torch.tanh(a_t)
 
 
+@shapes(**RNN_SHAPES)
 def rnn(X: Tensor, H_0: Tensor, W_xh: Tensor, W_hh: Tensor, b_h: Tensor) -> Tensor:
-    """Run a tanh layer over a sequence (chapter 1, `eq-rnn`).
+    """Run a tanh layer over a sequence: `rnn_step` at every step (`eq-rnn`).
 
     Parameters
     ----------
@@ -67,9 +67,7 @@ def rnn(X: Tensor, H_0: Tensor, W_xh: Tensor, W_hh: Tensor, b_h: Tensor) -> Tens
     ValueError
         If a shape does not fit the others.
     """
-    check_rnn(X, H_0, W_xh, W_hh, b_h)
-    H = []
-    H_t = H_0
+    H, H_t = [], H_0
     for X_t in X:
         H_t = rnn_step(X_t, H_t, W_xh, W_hh, b_h)
         H.append(H_t)
@@ -105,7 +103,7 @@ def stack(
     ValueError
         If `H_0` does not hold one state for each layer, or a shape does not fit.
     """
-    check_layers("H_0", H_0, len(layers))
+    check_states("H_0", H_0, len(layers))
     H = []
     for H_0_l, parameters in zip(H_0, layers, strict=True):
         X = recurrence(X, H_0_l, *parameters)  # (T, B, h)
@@ -122,7 +120,7 @@ def rnn_parameters(module: nn.RNN) -> list[RNNParameters]:
     Parameters
     ----------
     module : torch.nn.RNN
-        A tanh network in one direction, with biases.
+        With tanh, one direction and biases; time first and without dropout.
 
     Returns
     -------
@@ -132,27 +130,9 @@ def rnn_parameters(module: nn.RNN) -> list[RNNParameters]:
     Raises
     ------
     ValueError
-        If the module is not a tanh network in one direction with biases.
+        If the module is another one: names the option.
     """
-    if module.nonlinearity != "tanh" or module.bidirectional or not module.bias:
-        raise ValueError(
-            f"{module} cannot be read as tanh layers: "
-            "it must use tanh, one direction and biases"
-        )
     return [
         RNNParameters(W_xh, W_hh, b_ih + b_hh)
-        for W_xh, W_hh, b_ih, b_hh in weights_by_layer(module)
+        for W_xh, W_hh, b_ih, b_hh in weights_by_layer(module, nn.RNN)
     ]
-
-
-def check_rnn(X: Tensor, H_0: Tensor, W_xh: Tensor, W_hh: Tensor, b_h: Tensor) -> None:
-    """Raise a ValueError that names the first tensor whose shape does not fit."""
-    B, d = check_inputs(X)
-    h = len(W_xh)
-    check_shapes(
-        f"X has batch size {B} and {d} inputs, and W_xh has {h} units",
-        W_xh=(W_xh, (h, d)),
-        W_hh=(W_hh, (h, h)),
-        b_h=(b_h, (h,)),
-        H_0=(H_0, (B, h)),
-    )

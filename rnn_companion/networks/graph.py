@@ -1,7 +1,7 @@
-"""What depends directly on what in a recurrent network: asked of autograd.
+"""What depends directly on what in a recurrent network, as autograd finds it.
 
 Source: chapter *Recurrence*, section *The same network, drawn*. The chapter's
-diagrams are drawn from this, not from memory.
+diagrams are drawn from this.
 """
 
 from dataclasses import dataclass, field
@@ -12,9 +12,8 @@ from torch.nn.functional import linear, mse_loss
 
 from rnn_companion.networks._rnn import rnn_step
 
-Name = tuple[
-    str, int | None
-]  # ("h", 2) is h_2; a parameter has no time: ("W_hh", None)
+# ("h", 2) is h_2; a parameter has no time: ("W_hh", None)
+Name = tuple[str, int | None]
 
 
 @dataclass
@@ -60,12 +59,8 @@ def direct_dependences(T: int = 3) -> dict[Name, tuple[Name, ...]]:
     if T < 1:
         raise ValueError(f"a network needs at least one time step, got T={T}")
     tape = _Tape()
-    W_xh, W_hh, b_h = (
-        tape.leaf("W_xh", 1, 1),
-        tape.leaf("W_hh", 1, 1),
-        tape.leaf("b_h", 1),
-    )
-    W_hq, b_q = tape.leaf("W_hq", 1, 1), tape.leaf("b_q", 1)
+    W_xh, W_hh, W_hq = (tape.leaf(name, 1, 1) for name in ("W_xh", "W_hh", "W_hq"))
+    b_h, b_q = tape.leaf("b_h", 1), tape.leaf("b_q", 1)
     h, losses = tape.leaf("h", 1, 1, t=0), []
     for t in range(1, T + 1):
         x, y = tape.leaf("x", 1, 1, t=t), tape.leaf("y", 1, 1, t=t)

@@ -28,11 +28,7 @@ from rnn_companion.forecasting.forecaster import (
     set_orthogonal,
 )
 from rnn_companion.forecasting.records import Provenance, RunRecord, rounded
-from rnn_companion.forecasting.settings import (
-    require_choice,
-    require_positive,
-    seeded,
-)
+from rnn_companion.forecasting.settings import require_choice, require_positive, seeded
 from rnn_companion.progress import progress_bar
 
 __all__ = [
@@ -174,7 +170,7 @@ def latch(length: int, encoding: str = "one-hot") -> Forecaster:
         "head.weight": code,  # the digit whose code agrees with most units wins
         "head.bias": torch.zeros(DIGITS),
     }
-    model = _model(Trial(length=length, encoding=encoding, hidden_size=h))
+    model = Trial(length=length, encoding=encoding, hidden_size=h).model()
     model.load_state_dict(weights)
     return model
 
@@ -245,23 +241,19 @@ class Trial:
 
     def model(self) -> Forecaster:
         """Make the untrained model, the same for the same seed."""
-        model = _model(self)
+        model = Forecaster(
+            self.cell,
+            Layout("many-to-one", self.length),
+            input_size=1 if self.encoding == "scalar" else DIGITS,
+            hidden_size=self.hidden_size,
+            output_size=DIGITS,
+            generator=self.generator("start"),
+        )
         if self.start == "orthogonal":
             set_orthogonal(model, self.generator("orthogonal"))
         if self.forget_bias is not None:
             set_forget_bias(model, self.forget_bias)
         return model
-
-
-def _model(trial: Trial) -> Forecaster:
-    return Forecaster(
-        trial.cell,
-        Layout("many-to-one", trial.length),
-        input_size=1 if trial.encoding == "scalar" else DIGITS,
-        hidden_size=trial.hidden_size,
-        output_size=DIGITS,
-        generator=trial.generator("start"),
-    )
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ class Lesson:
         return model
 
     def penalty(self, model: Forecaster) -> Tensor:
-        """Return l1 sum |W_hh| + l2/2 sum W_hh^2 (`eq-grad-decay`)."""
+        """Return l1 sum abs(W_hh) + l2/2 sum W_hh^2 (`eq-grad-decay`)."""
         W_hh = model.get_parameter(RECURRENT)
         return self.l1 * W_hh.abs().sum() + self.l2 / 2 * W_hh.square().sum()
 

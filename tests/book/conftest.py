@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 HEADER = """\
@@ -98,7 +99,9 @@ def build(folder: Path, **environment: str) -> Build:
 @pytest.fixture(scope="session")
 def book() -> Build:
     """Build the book itself; what has not changed is not run again."""
-    built = build(ROOT)
+    (ROOT / "_build").mkdir(exist_ok=True)
+    with FileLock(ROOT / "_build" / "book.lock"):  # other tests may build it too
+        built = build(ROOT)
     if built.code:
         pytest.fail(f"the book does not build:\n{built.log[-6000:]}")
     return built

@@ -65,7 +65,7 @@ def test_a_change_in_the_package_runs_again_what_imports_it(
     def built() -> tuple[str, list[str]]:
         done = build(folder, PYTHONPATH=str(home), PYTHONDONTWRITEBYTECODE="1")
         assert done.code == 0, done.log
-        ran = [name for name in pages if f"{name}.md: Executing" in done.log]
+        ran = [name for name in pages if f"{name}: ran in" in done.log]
         return done.page("one"), ran
 
     page, ran = built()
@@ -92,6 +92,10 @@ def toy(tmp_path: Path) -> Package:
         "sub/__init__.py": "from .inner import x\n",
         "sub/inner.py": "from ..mid import f\n",
         "sub/grammar.lark": "start:",
+        "lazy/__init__.py": "",
+        "lazy/__init__.pyi": "from . import other as other\nfrom ._one import y as y\n",
+        "lazy/_one.py": "from ..low import deep\n",
+        "lazy/other.py": "",
         "sub/computed.py": "import importlib\nimportlib.import_module('toy.low')\n",
     }
     for name, text in files.items():
@@ -102,7 +106,8 @@ def toy(tmp_path: Path) -> Package:
     return Package(tmp_path / "toy")
 
 
-ALL = {"", "low", "mid", "sub", "sub.inner", "sub.computed"}
+LAZY = {"lazy", "lazy._one", "lazy.other"}
+ALL = {"", "low", "mid", "sub", "sub.inner", "sub.computed", *LAZY}
 
 
 @pytest.mark.parametrize(
@@ -115,6 +120,9 @@ ALL = {"", "low", "mid", "sub", "sub.inner", "sub.computed"}
         ("import toy.low as low", {"", "low"}),
         ("from toy.mid import f", {"", "mid", "low"}),
         ("from toy.sub import x", {"", "sub", "sub.inner", "mid", "low"}),
+        ("from toy.lazy import y", {"", "lazy", "lazy._one", "low"}),
+        ("from toy.lazy import other", {"", "lazy", "lazy.other"}),
+        ("from toy import lazy", {"", "low", *LAZY}),  # any of its names may be used
         ("import toy", ALL),
         ("import toy.low", ALL),  # binds toy, with all its lazy names
         ("from toy.sub.computed import y", ALL),

@@ -1,16 +1,18 @@
 """The built pages: whole, self-contained, readable by keyboard, ear and phone."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from inspect import getmembers, isclass, isfunction
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
 from fresh import Package, key, package_folder
 from strict import html_alts, is_real_alt
-
-from rnn_companion import networks
 
 from .conftest import ROOT, Build, is_chapter, toc_notebooks, toc_pages
 
@@ -48,12 +50,37 @@ def test_a_chapter_holds_the_figures_that_its_cells_made(
         assert '<figure class="frames' in html
 
 
-def test_the_packages_page_has_its_names_and_links_to_the_equations(
+SIGNATURE = re.compile(
+    r'<dl class="py (?:function|class|exception)">\s*<dt [^>]*id="([^"]+)"'
+)
+
+
+def public(room: str) -> set[object]:
+    """Collect the functions and classes that a room's public modules offer."""
+    modules = Package(package_folder("rnn_companion")).modules
+    return {
+        found
+        for name in modules
+        if name.split(".")[1:2] == [room] and "._" not in name
+        for key, found in getmembers(import_module(name))
+        if (isfunction(found) or isclass(found)) and not key.startswith("_")
+        if found.__module__.startswith(name)
+    }
+
+
+@pytest.mark.parametrize("room", ["networks", "gradients", "forecasting", "tasks"])
+def test_the_packages_page_shows_all_that_is_public_once(
+    book: Build, room: str
+) -> None:
+    shown = Counter(map(resolve_name, SIGNATURE.findall(book.page("book/api"))))
+    assert {thing: shown[thing] for thing in public(room) if shown[thing] != 1} == {}
+
+
+def test_the_packages_page_has_short_names_and_links_to_the_equations(
     book: Build,
 ) -> None:
     html = book.page("book/api")
-    for name in dir(networks):
-        assert f'id="rnn_companion.networks.{name}"' in html
+    assert 'id="rnn_companion.networks.rnn"' in html
     assert 'href="1-recurrence.html#equation-eq-rnn"' in html
 
 

@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Callable
 from importlib import import_module
+from itertools import accumulate
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from rnn_companion import bptt, check, networks
 from rnn_companion.check import bptt as of_bptt
+from tests.check.wrong import WRONG
 
 NAMES = (
     "recurrence",
@@ -23,39 +25,60 @@ NAMES = (
     "configurations",
     "forecasting",
     "memory",
-    "time_gate",
+    "clock",
     "text",
 )
+CHECKS = sorted(set(dir(check)) - {"Wrong"})
 MODULES = [import_module(f"rnn_companion.check.{name}") for name in NAMES]
 
 
-def catalogue() -> list[tuple[str, str, Callable[..., Any]]]:
-    """List all known mistakes, with the check that must know them."""
-    found = []
-    for module in MODULES:
-        for name in public(module):
-            table = getattr(module, f"_{name.upper()}")
-            found += [(name, said, wrong) for said, wrong in table.items()]
-    return found
-
-
 def public(module: ModuleType) -> list[str]:
-    own = [n for n in check.__all__ if hasattr(module, n) and n != "Wrong"]
+    own = [n for n in CHECKS if hasattr(module, n)]
     return [n for n in own if getattr(module, n).__module__ == module.__name__]
 
 
 def test_every_check_is_looked_at_here() -> None:
-    assert sorted(n for m in MODULES for n in public(m)) == sorted(
-        set(check.__all__) - {"Wrong"}
-    )
+    assert sorted(n for m in MODULES for n in public(m)) == CHECKS
 
 
-@pytest.mark.parametrize(("name", "said", "wrong"), catalogue())
-def test_a_known_mistake_is_named(
-    name: str, said: str, wrong: Callable[..., Any]
+def test_independent_wrong_functions_meet_every_diagnosis_once() -> None:
+    """Those of a step in `rnn` are met by the test below."""
+    met = [(name, said) for name, _, part in WRONG for said in diagnoses(name, part)]
+    steps = {("rnn", said) for said in diagnoses("rnn_step", "")}
+    known = {(name, said) for name in CHECKS for said in diagnoses(name, "")}
+    assert len(met) == len(set(met)) == len(WRONG)
+    assert known - set(met) < steps
+
+
+def diagnoses(name: str, part: str) -> list[str]:
+    """List what a check can say that contains some words."""
+    (module,) = (m for m in MODULES if name in public(m))
+    return [said for said in getattr(module, f"_{name.upper()}") if part in said]
+
+
+@pytest.mark.parametrize(("name", "wrong", "said"), WRONG)
+def test_what_an_independent_function_gets_wrong_is_named(
+    name: str, wrong: Callable[..., Any], said: str
 ) -> None:
+    """Not from the checks' tables, so that a diagnosis in the wrong place is seen."""
     with pytest.raises(check.Wrong) as caught:
         getattr(check, name)(wrong)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [(wrong, said) for name, wrong, said in WRONG if name == "rnn_step"],
+)
+def test_a_wrong_step_is_named_in_a_sequence_too(
+    wrong: Callable[..., Tensor], said: str
+) -> None:
+    def run(X: Tensor, H_0: Tensor, *weights: Tensor) -> Tensor:
+        states = accumulate(X, lambda H, x: wrong(x, H, *weights), initial=H_0)
+        return torch.stack(list(states)[1:])
+
+    with pytest.raises(check.Wrong) as caught:
+        check.rnn(run)
     assert said in str(caught.value)
 
 
@@ -301,7 +324,7 @@ RIGHT = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(set(check.__all__) - {"Wrong"}))
+@pytest.mark.parametrize("name", CHECKS)
 def test_what_is_right_by_another_way_passes(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,8 @@
 """What the checker accepts and refuses, on a chapter of the tests' own."""
 # ruff: noqa: E501 (an equation stays on its line)
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,17 @@ from rnn_companion.equations import (
     Tape,
     check_files,
     check_text,
+    load_file,
     problems,
     world,
+    worlds,
 )
 from rnn_companion.equations.latex import scan
 from rnn_companion.equations.mutants import caught
 
-CHAPTERS = sorted(Path(__file__).parents[2].glob("book/[0-9]*.md"))
+BOOK = Path(__file__).parents[2] / "book"
+CHAPTERS = sorted(BOOK.glob("[0-9]*.md"))
+PAGE = str(BOOK / "page.md")  # beside the book's worlds
 
 
 def page(
@@ -27,7 +33,7 @@ def page(
 
 
 def check(latex: str, world: str = "bptt", options: str = "") -> Report:
-    (report,) = check_text(page(latex, world, options), "page.md").reports
+    (report,) = check_text(page(latex, world, options), PAGE).reports
     return report
 
 
@@ -39,7 +45,8 @@ TRUE = {
     "a falling range": r"h_t = \tanh(a_t), \quad t = T, \dots, 1",
     "membership": r"h_t = \tanh(a_t) \quad \text{for } t \in \{1, \dots, T\}",
     "a shifted range": r"h_{t+1} = \tanh(a_{t+1}), \quad 0 \le t < T",
-    "concatenation": r"a_t = [W_{xh}, W_{hh}] [x_t; h_{t-1}] + b_h",
+    "blocks": r"a_t = \begin{bmatrix} W_{xh} & W_{hh} \end{bmatrix}"
+    r" \begin{bmatrix} x_t \\ h_{t-1} \end{bmatrix} + b_h",
     "an unrolled function": r"h_3 = f(x_3, f(x_2, f(x_1, h_0)))",
     "components": r"\ell_t = \frac{1}{q} \sum_{i=1}^{q} (o_{t,i} - y_{t,i})^2",
     "a norm": r"\ell_t = \frac{1}{q} \lVert o_t - y_t \rVert_2^2",
@@ -76,6 +83,7 @@ FALSE = {
     r"h_t = \tanh(a_t^T)": r"a transpose is ^\top",
     r"h_t = \tanh(a_t^{(2)})": "in brackets",
     r"h_t = \tanh(a_t) 1": "a number stands before",
+    r"h_t = \tanh(a_t)^12": "has braces: {12}",
     r"h_t = \tanh(a_t \right": r"does not know `\right`",
     r"\frac{\partial h_t}{\mathrm{d} w} = 0": "mixes",
     r"\frac{\partial h_t}{\partial h_{t-2}} = 0, \quad t = 2, \dots, T": "no direct argument",
@@ -117,8 +125,8 @@ def test_false(latex: str) -> None:
 
 def test_an_error_names_file_line_label_and_sub_expression() -> None:
     latex = "h_t = \\tanh(\nW_{hh} h_{t-1}\n+ x_t)"
-    (report,) = check_text(page(latex), "some/page.md").reports
-    assert str(report).startswith("some/page.md:5: eq-it: failed: `W_{hh} h_{t-1}` has")
+    (report,) = check_text(page(latex), PAGE).reports
+    assert str(report).startswith(f"{PAGE}:5: eq-it: failed: `W_{{hh}} h_{{t-1}}` has")
 
 
 def test_values_come_from_torch_and_not_from_the_text() -> None:
@@ -151,9 +159,12 @@ def test_a_condition_that_matters() -> None:
 def test_a_wrong_definition_is_named_with_the_claims_that_rest_on_it() -> None:
     wrong = page(r"J_t := 2 \frac{\partial h_t}{\partial h_{t-1}}")
     use = "$$\n\\frac{\\mathrm{d} h_3}{\\mathrm{d} h_1} = J_3 J_2\n$$ (eq-use)\n"
-    assert [r.status for r in check_text(wrong + use).reports] == ["failed", "failed"]
+    assert [r.status for r in check_text(wrong + use, PAGE).reports] == [
+        "failed",
+        "failed",
+    ]
     right = wrong.replace("2 ", "")
-    first, second = check_text(right + use).reports
+    first, second = check_text(right + use, PAGE).reports
     assert first.reference == "the claims in eq-use"
     assert "its definition in eq-it" in second.reference
 
@@ -161,7 +172,7 @@ def test_a_wrong_definition_is_named_with_the_claims_that_rest_on_it() -> None:
 def test_a_definition_stops_where_its_range_does() -> None:
     text = page(r"J_t := \frac{\partial h_t}{\partial h_{t-1}}, \quad t = 2, \dots, T")
     use = "$$\n\\frac{\\mathrm{d} h_t}{\\mathrm{d} h_{t-1}} = J_t\n$$ (eq-use)\n"
-    assert "J is not defined at t=1" in check_text(text + use).reports[1].reason
+    assert "J is not defined at t=1" in check_text(text + use, PAGE).reports[1].reason
 
 
 def test_a_range_is_the_whole_range() -> None:
@@ -198,7 +209,7 @@ STRUCTURE = {
 @pytest.mark.parametrize("name", STRUCTURE)
 def test_nothing_slips_through_the_structure_of_a_page(name: str) -> None:
     text, said = STRUCTURE[name]
-    reports = check_text(text, "page.md").reports
+    reports = check_text(text, PAGE).reports
     assert any(r.status == "failed" and said in r.reason for r in reports), reports
 
 
@@ -214,12 +225,13 @@ def test_nothing_slips_through_the_structure_of_a_page(name: str) -> None:
     ],
 )
 def test_what_is_no_equation_is_left_alone(text: str) -> None:
-    assert check_text(text).reports == []
+    assert check_text(text, PAGE).reports == []
 
 
 def test_skips_are_counted_and_capped(tmp_path: Path) -> None:
     good = "".join(page(r"h_t = \tanh(a_t)", label=f" (eq-{i})") for i in range(33))
     skipped = page("h_t = a_t", options='skip="no reference"', label=" (eq-no)")
+    (tmp_path / "worlds").symlink_to(BOOK / "worlds")
     (tmp_path / "a.md").write_text(good + skipped)
     chapters = check_files([tmp_path / "a.md"])
     assert problems(chapters) == []
@@ -229,6 +241,7 @@ def test_skips_are_counted_and_capped(tmp_path: Path) -> None:
 
 
 def test_a_label_belongs_to_one_file(tmp_path: Path) -> None:
+    (tmp_path / "worlds").symlink_to(BOOK / "worlds")
     for name in "ab":
         (tmp_path / f"{name}.md").write_text(page(r"h_t = \tanh(a_t)"))
     chapters = check_files([tmp_path / "a.md", tmp_path / "b.md"])
@@ -282,12 +295,18 @@ def test_a_broken_world_is_one_clear_error() -> None:
     assert "the world broken cannot be drawn" in check("x = x", "broken").reason
 
 
-def test_every_equation_of_the_book_holds() -> None:
+@pytest.mark.slow  # `make check` runs them by the command
+def test_every_equation_of_the_book_is_there_and_holds() -> None:
     chapters = check_files(CHAPTERS)
     reports = [r for c in chapters for r in c.reports]
-    assert [str(r) for r in reports if r.status == "failed"] == []
-    assert problems(chapters) == []
-    assert sum(r.status == "ok" for r in reports if Path(r.file).name[0] in "12") >= 30
+    assert [str(r) for r in reports if r.status != "ok"] == []
+    found = {f"{Path(r.file).name} {r.label}" for r in reports}
+    listed = Path(__file__).with_name("labels.txt").read_text("utf-8").splitlines()
+    assert len(found) == len(reports)
+    assert {"dropped": {*listed} - found, "added": found - {*listed}} == {
+        "dropped": set(),
+        "added": set(),
+    }
 
 
 def test_no_accident_of_typing_passes_or_crashes() -> None:
@@ -296,7 +315,7 @@ def test_no_accident_of_typing_passes_or_crashes() -> None:
         r"\frac{\mathrm{d} h_t}{\mathrm{d} h_k} = \prod_{j=k+1}^{t} \operatorname{diag}"
         r"(1 - h_j \odot h_j) W_{hh}, \quad 0 \le k \le t \le T"
     )
-    chapter = check_text(page(latex))
+    chapter = check_text(page(latex), PAGE)
     (equation,) = chapter.equations.values()
     held = {
         token.value
@@ -308,9 +327,82 @@ def test_no_accident_of_typing_passes_or_crashes() -> None:
     assert held <= {",", r"\quad"}
 
 
-def test_the_books_worlds_are_not_replaced() -> None:
-    with pytest.raises(EquationError, match="the book has a world called bptt already"):
+def test_the_books_worlds_are_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worlds, "OWN", {})
 
-        @world("bptt", sizes=[{"n": 3}])
-        def other(tape: Tape) -> None:
-            tape.leaf("x", tape.normal(3, 1))
+    @world("bptt", sizes=[{"n": 3}])
+    def other(tape: Tape) -> None:
+        tape.leaf("x", tape.normal(3, 1))
+
+    assert "the book has a world called bptt already" in check("x = x").reason
+
+
+LEAKY = """
+from rnn_companion.equations import Tape, world
+from .numbers import {number}
+
+@world("twin", sizes=[{{"n": 3}}])
+def twin(tape: Tape) -> None:
+    tape.leaf("x", {number} * tape.normal(3, 1).abs())
+    tape.put("y", {number} * tape.values["x", (), ()], source="by hand")
+"""
+
+
+def test_two_books_in_one_process_keep_their_own_worlds(tmp_path: Path) -> None:
+    """A world of one name doubles in one book and trebles in the other."""
+    for name, number in {"two": 2, "three": 3}.items():
+        folder = tmp_path / name / "worlds"
+        folder.mkdir(parents=True)
+        (folder / "numbers.py").write_text(f"{name} = {number}\n")
+        (folder / "twin.py").write_text(LEAKY.format(number=name))
+    for name, number in {"two": 2, "three": 3}.items():
+        for factor in (2, 3):
+            text = page(f"y = {factor} x", "twin")
+            (report,) = check_text(text, str(tmp_path / name / "page.md")).reports
+            assert (report.status == "ok") == (factor == number), report.reason
+
+
+def test_one_name_for_two_worlds_of_a_book_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "worlds").mkdir()
+    for name in ("first", "second"):
+        text = LEAKY.replace("from .numbers import {number}", "").format(number=1)
+        (tmp_path / "worlds" / f"{name}.py").write_text(text)
+    (report,) = check_text(page("y = x", "twin"), str(tmp_path / "page.md")).reports
+    assert "second.py: there is a world twin already" in report.reason
+
+
+@pytest.mark.parametrize(
+    ("latex", "said"),
+    [
+        ("", "is empty: there is nothing to check"),
+        (r"% nothing but a remark", "is empty: there is nothing to check"),
+        ("(" * 3000 + "h_t" + ")" * 3000 + r" = \tanh(a_t)", "nested too deeply"),
+        ("h_t" + " + h_t" * 3000 + r" = \tanh(a_t)", "nested too deeply"),
+        (r"h_t = \sum_{k=1}^{1000000000} a_t", "runs over 1000000000 indices"),
+    ],
+    ids=["empty", "a remark", "brackets", "terms", "a long sum"],
+)
+def test_what_cannot_be_evaluated_is_one_clear_error(latex: str, said: str) -> None:
+    report = check(latex)
+    assert (report.status, report.label) == ("failed", "eq-it")
+    assert said in report.reason
+
+
+@pytest.mark.parametrize("end", ["SystemExit(0)", "SystemExit(1)", "ValueError(0)"])
+def test_worlds_that_stop_the_program_are_one_clear_error(
+    tmp_path: Path, end: str
+) -> None:
+    (tmp_path / "worlds").mkdir()
+    (tmp_path / "worlds" / "last.py").write_text(f"raise {end}\n")
+    (report,) = check_text(page("x = x"), str(tmp_path / "page.md")).reports
+    assert f"last.py: {end[:-3]}: " in report.reason
+    with pytest.raises(EquationError, match=r"last\.py: "):
+        load_file(tmp_path / "worlds" / "last.py")
+
+
+def test_without_its_libraries_the_checker_says_what_to_install() -> None:
+    code = "import sys; sys.modules['lark'] = None; import rnn_companion.equations"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = "checking equations needs lark: pip install 'rnn-companion[equations]'"
+    assert said in result.stderr.splitlines()[-1]

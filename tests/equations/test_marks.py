@@ -4,10 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXTENSIONS = Path(__file__).parents[2] / "book" / "_ext"
+import pytest
+
+BOOK = Path(__file__).parents[2] / "book"
 CONF = f"""
 import sys
-sys.path.insert(0, {str(EXTENSIONS)!r})
+sys.path.insert(0, {str(BOOK / "_ext")!r})
 extensions = ["myst_parser", "equation_marks"]
 myst_enable_extensions = ["dollarmath"]
 project = "notes"
@@ -38,6 +40,7 @@ $$ (eq-skipped)
 def build(folder: Path, page: str, builder: str) -> subprocess.CompletedProcess[str]:
     (folder / "conf.py").write_text(CONF)
     (folder / "index.md").write_text(page)
+    (folder / "worlds").symlink_to(BOOK / "worlds")
     command = [
         sys.executable,
         "-m",
@@ -59,6 +62,7 @@ def mark(html: str, label: str) -> str:
     return html[begin : html.index("</details>", begin)]
 
 
+@pytest.mark.slow
 def test_marks_in_html_and_a_failed_build(tmp_path: Path) -> None:
     result = build(tmp_path, PAGE + MORE, "html")
     assert result.returncode != 0
@@ -73,6 +77,7 @@ def test_marks_in_html_and_a_failed_build(tmp_path: Path) -> None:
     assert html.count("<details") == 3
 
 
+@pytest.mark.slow
 def test_no_trace_of_it_in_latex(tmp_path: Path) -> None:
     result = build(tmp_path, PAGE, "latex")
     assert result.returncode == 0, result.stderr

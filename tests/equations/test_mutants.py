@@ -1,11 +1,15 @@
 """The mutants: what is made of an equation, and how survivors are accounted for."""
 # ruff: noqa: E501 (an equation stays on its line)
 
+from pathlib import Path
+
 import pytest
 
 from rnn_companion.equations import Chapter, check_text
 from rnn_companion.equations import mutants as module
 from rnn_companion.equations.mutants import Mutator, survey
+
+PAGE = str(Path(__file__).parents[2] / "book" / "page.md")  # beside the book's worlds
 
 DISPLAY = r"""<!-- eqcheck: world=bptt -->
 
@@ -21,7 +25,7 @@ $$ (eq-sum)
 
 @pytest.fixture
 def chapter() -> Chapter:
-    return check_text(DISPLAY, "page.md")
+    return check_text(DISPLAY, PAGE)
 
 
 def made(chapter: Chapter, label: str) -> dict[str, str]:
@@ -63,14 +67,15 @@ def test_a_survivor_needs_a_reason_and_a_reason_a_survivor(
     true = check_text(
         "<!-- eqcheck: world=bptt -->\n\n$$\n"
         r"\frac{\partial h_t}{\partial a_t} = \operatorname{diag}(1 - h_t \odot h_t)"
-        "\n$$ (eq-symmetric)\n"
+        "\n$$ (eq-symmetric)\n",
+        PAGE,
     )
     _, wrong = survey([true])
     assert len(wrong) == 2  # without a reason, and with so few mutants under the floor
     text = r"{\frac{\partial h_t}{\partial a_t}}^\top = \operatorname{diag}(1 - h_t \odot h_t)"
     assert text in wrong[0]
     reasons = {"eq-symmetric": {text: "it is symmetric", "h_t = 1": "long gone"}}
-    monkeypatch.setattr(module, "survivors", lambda: reasons)
+    monkeypatch.setattr(module, "survivors", lambda folder: reasons)
     table, wrong = survey([true])
     assert "it is symmetric" in table
     assert (

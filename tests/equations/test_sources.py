@@ -5,9 +5,13 @@ ways than one; `WRONG` lists place, world, the equation as printed, the right on
 """
 # ruff: noqa: E501 (an equation stays on its line)
 
+from pathlib import Path
+
 import pytest
 
 from rnn_companion.equations import Report, check_text
+
+PAGE = str(Path(__file__).parents[2] / "book" / "page.md")  # beside the book's worlds
 
 PRODUCT = r"\left( \prod_{j=%s}^{t} \frac{\partial h_j}{\partial h_{j-1}} \right)"
 CLOSED = (
@@ -84,9 +88,8 @@ WRONG = {
 
 
 def check(world: str, latex: str) -> Report:
-    (report,) = check_text(
-        f"<!-- eqcheck: world={world} -->\n$$\n{latex}\n$$ (eq-it)"
-    ).reports
+    text = f"<!-- eqcheck: world={world} -->\n$$\n{latex}\n$$ (eq-it)"
+    (report,) = check_text(text, PAGE).reports
     return report
 
 

@@ -4,9 +4,13 @@ Each wrong form, in the book's letters, is refused by the checker; its right twi
 beside it passes, so that none is refused for the way it is written.
 """
 
+from pathlib import Path
+
 import pytest
 
 from rnn_companion.equations import check_text
+
+PAGE = str(Path(__file__).parents[2] / "book" / "page.md")  # beside the book's worlds
 
 # world, where it is printed, the wrong form, the right one
 FORMS = [
@@ -170,7 +174,7 @@ FORMS = [
 def status(world: str, latex: str) -> tuple[str, str]:
     """Check one display on its own; return its status and the reason."""
     page = f"<!-- eqcheck: world={world} -->\n\n$$\n{latex}\n$$ (eq-source)\n"
-    (report,) = check_text(page).reports
+    (report,) = check_text(page, PAGE).reports
     assert report.label == "eq-source"
     return report.status, report.reason
 

@@ -3,9 +3,13 @@
 As in `test_sources_bptt`: the wrong form is refused, its right twin passes.
 """
 
+from pathlib import Path
+
 import pytest
 
 from rnn_companion.equations import check_text
+
+PAGE = str(Path(__file__).parents[2] / "book" / "page.md")  # beside the book's worlds
 
 EVERY = r", \quad t = 1, \dots, T"
 STEP = r", \quad k = 1, \dots, N"
@@ -87,7 +91,7 @@ FORMS = [
 def status(world: str, latex: str) -> tuple[str, str]:
     """Check one display on its own; return its status and the reason."""
     page = f"<!-- eqcheck: world={world} -->\n\n$$\n{latex}\n$$ (eq-source)\n"
-    (report,) = check_text(page).reports
+    (report,) = check_text(page, PAGE).reports
     assert report.label == "eq-source"
     return report.status, report.reason
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import nbclient
+import nbformat
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -169,6 +171,48 @@ def test_a_live_notebook_gets_widgets_and_the_readers_own_values() -> None:
     widget.children[2].value = "7"
     assert widget.result.alt == words(3, "RNN", "7")
     assert "application/vnd.jupyter.widget-view+json" in moving._repr_mimebundle_()
+
+
+CELLS = (
+    """import matplotlib.pyplot as plt
+from rnn_companion.figures.frames import Frames
+
+def draw(steps, own="1"):
+    float(own)
+    fig, ax = plt.subplots()
+    ax.plot([0, steps])
+    return fig
+
+def words(steps, own="1"):
+    return f"{steps} steps, {own}"
+
+frames = Frames(draw, {"steps": [1, 2]}, words, "Steps.", live={"own": "1"})
+frames""",
+    "frames._widget().children[0].value = 2",
+    "frames._widget().children[1].value = 'two'",
+)
+
+
+@pytest.mark.usefixtures("live")
+def test_a_notebook_shows_the_picture_below_the_sliders() -> None:
+    """What a browser gets to draw: the outputs of each widget of the notebook."""
+    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    nbclient.NotebookClient(notebook, timeout=120).execute()
+    widgets = notebook.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]
+    shown = [
+        widget["state"]["outputs"]
+        for widget in widgets["state"].values()
+        if widget["model_name"] == "OutputModel"
+    ]
+    pages = [output["data"]["text/html"] for (output,) in shown]
+    assert [_Tags(page).all("img")[0]["alt"] for page in pages[:2]] == [
+        "1 steps, 1",
+        "2 steps, 1",
+    ]
+    assert pages[2].startswith('<p role="alert">could not convert')
+    (cell,) = notebook.cells[0].outputs
+    assert "application/vnd.jupyter.widget-view+json" in cell["data"]
 
 
 @pytest.mark.usefixtures("live")

@@ -63,7 +63,7 @@ def test_the_circle_has_radius_one_whatever_the_slider_says(scale: float) -> Non
 
 def test_cells_are_drawn_by_their_medians() -> None:
     seeds = torch.stack([NORMS, 2 * NORMS, 9 * NORMS])
-    picture = figures.cells({1.0: {"tanh": seeds}, 2.0: {"tanh": 3 * seeds}})
+    picture = figures.norms_by_cell({1.0: {"tanh": seeds}, 2.0: {"tanh": 3 * seeds}})
     left, right = picture.figure.axes
     assert heights(left.lines[0]) == [2.0, 1.0, 0.5]
     assert heights(right.lines[0]) == [6.0, 3.0, 1.5]
@@ -71,9 +71,11 @@ def test_cells_are_drawn_by_their_medians() -> None:
 
 
 @pytest.mark.parametrize(("chosen", "scale"), [("W_hh", 1.0), ("b_q", 4.0)])
-def test_prices_show_the_chosen_parameter(chosen: str, scale: float) -> None:
+def test_norms_in_training_show_the_chosen_parameter(chosen: str, scale: float) -> None:
     by_name = {"W_hh": NORMS, "b_q": 4 * NORMS}
-    frames = figures.prices({3: by_name, 7: {k: v / 2 for k, v in by_name.items()}})
+    frames = figures.norms_in_training(
+        {3: by_name, 7: {k: v / 2 for k, v in by_name.items()}}
+    )
     picture = frames.picture(parameter=chosen)
     left, right = picture.figure.axes
     assert heights(left.lines[0]) == [scale, 0.5 * scale, 0.25 * scale]

@@ -117,9 +117,9 @@ def test_a_diverged_run_is_shown_and_said() -> None:
 
 
 def test_the_other_figures_draw_their_numbers() -> None:
-    memory = figures.memory({"a": torch.tensor([1.0, 0.5, 0.25])})
-    assert "At 2 steps: a: 2e-01" in memory.alt
-    assert drawn(memory.figure, 0) == [1, 0.5, 0.25]
+    left = figures.gradient_left({"a": torch.tensor([1.0, 0.5, 0.25])})
+    assert "At 2 steps: a: 2e-01" in left.alt
+    assert drawn(left.figure, 0) == [1, 0.5, 0.25]
     curves = figures.validation_curves({"RNN": [0.2, 0.1]}, 0.05)
     assert "RNN 0.1; tomorrow = today, a horizontal line, 0.05" in curves.alt
     both = figures.validation_curves({"RNN": [[0.2, 0.1], [0.4, 0.2]]}, 0.05)

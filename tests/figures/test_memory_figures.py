@@ -64,7 +64,7 @@ def test_every_length_can_be_chosen_and_shows_its_own_trials() -> None:
 
 
 def test_the_largest_norm_is_told() -> None:
-    picture = figures.norms([SOLVED, FAILED])
+    picture = figures.largest_norms([SOLVED, FAILED])
     assert "The largest is 500, of LSTM with 20 digits" in picture.alt
     (ax,) = picture.figure.axes
     drawn = [len(np.asarray(c.get_offsets())) for c in ax.collections]

@@ -67,7 +67,7 @@ def test_diagrams_name_every_quantity_once() -> None:
 
 def test_the_price_figure_marks_where_validation_begins() -> None:
     prices = load_prices()
-    picture = recurrence.prices(prices, 1208)
+    picture = recurrence.price_series(prices, 1208)
     assert "the last 303 days are marked validation" in picture.alt
     (line,) = picture.figure.axes[0].lines
     np.testing.assert_array_equal(line.get_ydata(), prices.close)

@@ -248,6 +248,7 @@ def test_twenty_kills_and_the_grid_is_what_it_would_have_been(
     assert len(RecordFile(out).read()) == len(small)
 
 
+@pytest.mark.slow
 def test_processes_side_by_side_die_with_the_one_that_started_them(
     csv: Path, tmp_path: Path
 ) -> None:
@@ -354,6 +355,7 @@ def _dask_cluster(
             process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # of the cluster's own clean-up
 def test_a_cluster_that_loses_a_worker_loses_no_run(
     prices: Prices, tmp_path: Path

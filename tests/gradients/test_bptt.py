@@ -1,6 +1,7 @@
 """The hand-written gradients against autograd and finite differences."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from rnn_companion import bptt, networks
+from rnn_companion import bptt, networks, truncation
 from tests.recurrences import (
     assert_equal,
     assert_finite_difference,
@@ -97,6 +98,50 @@ def test_wrong_shapes_are_named() -> None:
     X, H_0, W_xh, W_hh, b_h = layer()
     with pytest.raises(ValueError, match=r"^H_0 has shape \(1, 4\)"):
         bptt.rnn(X, H_0[:1], W_xh, W_hh, b_h)
+
+
+RNN = {"G": (6, 2, 4), "X": (6, 2, 3), "H": (7, 2, 4), "W_xh": (4, 3), "W_hh": (4, 4)}
+LSTM = {
+    **{"G_H": (6, 2, 4), "G_C": (6, 2, 4), "X": (6, 2, 3), "H": (7, 2, 4)},
+    **{"C": (7, 2, 4), "S": (6, 2, 16), "W_x": (16, 3), "W_h": (16, 4)},
+}
+GRU = {
+    **{"G": (6, 2, 4), "X": (6, 2, 3), "H": (7, 2, 4)},
+    **{"S": (6, 2, 12), "M": (6, 2, 4), "W_x": (12, 3), "W_h": (12, 4)},
+}
+
+
+@pytest.mark.parametrize(
+    ("backward", "good"),
+    [
+        (bptt.rnn_backward, RNN),
+        (bptt.lstm_backward, LSTM),
+        (bptt.gru_backward, GRU),
+        (truncation.truncated_backward, {**RNN, "xi": (6,)}),
+        (partial(truncation.sliding_backward, tau=2), RNN),
+    ],
+    ids=["rnn", "lstm", "gru", "truncated", "sliding"],
+)
+def test_a_backward_pass_names_what_does_not_fit(
+    backward: Callable[..., object], good: dict[str, tuple[int, ...]]
+) -> None:
+    """Another length or batch would broadcast, or be cut, to wrong numbers."""
+    assert backward(**{name: random(*size) for name, size in good.items()})
+    for name, size in good.items():
+        for axis in range(len(size)):
+            if name == "X" and axis < 2:
+                continue  # X tells the length and the batch to all others
+            for n in (size[axis] - 1, size[axis] + 1, 1):
+                wrong = (*size[:axis], n, *size[axis + 1 :])
+                arguments = {k: random(*v) for k, v in (good | {name: wrong}).items()}
+                with pytest.raises(ValueError, match=r"^\w+ has shape .*: expected \("):
+                    backward(**arguments)
+    arguments = {k: random(*v) for k, v in good.items()}
+    first = next(iter(good))
+    with pytest.raises(ValueError, match=rf"^{first} has shape \(5, 2, 4\): expected"):
+        backward(**{**arguments, first: arguments[first][1:]})
+    with pytest.raises(ValueError, match=rf"^{first} has shape \(6, 1, 4\): expected"):
+        backward(**{**arguments, first: arguments[first][:, 1:]})
 
 
 @pytest.mark.parametrize("layers", [1, 3])

@@ -1,4 +1,4 @@
-"""The GRU of `cells` and `bptt` against torch, autograd and finite differences."""
+"""The GRU of `networks` and `bptt` against torch, autograd and finite differences."""
 
 from collections.abc import Callable
 
@@ -72,23 +72,6 @@ def test_gradients_are_finite_differences(index: int) -> None:
     kept = bptt.gru_forward(*arguments)
     gradients = bptt.gru_backward(G, X, *kept, W_x, W_h)
     assert_finite_difference(loss, arguments, gradients, index)
-
-
-@pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("started", [False, True])
-def test_the_module_replaces_torchs(layers: int, started: bool) -> None:
-    """Same weights, same names, same answers, same gradients."""
-    torchs = network(nn.GRU, 3, 4, layers)
-    ours = bptt.GRU(3, 4, layers, dtype=torch.float64)
-    ours.load_state_dict(torchs.state_dict())
-    X, H_0 = random(6, 2, 3), random(layers, 2, 4) if started else None
-    found, expected = ours(X, H_0), torchs(X, H_0)
-    assert_equal(found, expected)
-    weights, weights_torch = list(ours.parameters()), list(torchs.parameters())
-    assert_equal(
-        torch.autograd.grad(found[0].sin().sum() + found[1].sum(), weights),
-        torch.autograd.grad(expected[0].sin().sum() + expected[1].sum(), weights_torch),
-    )
 
 
 def test_the_textbooks_form_by_the_letter() -> None:
@@ -166,9 +149,3 @@ def test_wrong_shapes_are_named(
     arguments = {key: random(*size) for key, size in (GOOD | {name: shape}).items()}
     with pytest.raises(ValueError, match=rf"^{name} has shape"):
         run(*arguments.values())
-
-
-@pytest.mark.parametrize("options", [{"bidirectional": True}, {"bias": False}])
-def test_only_plain_layers_are_read(options: dict[str, bool]) -> None:
-    with pytest.raises(ValueError, match="GRU layers"):
-        networks.gru_parameters(nn.GRU(3, 4, **options))

@@ -13,7 +13,8 @@ from torch.autograd.functional import jacobian
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnn_companion import gradients as gr
-from rnn_companion.gradients._jacobians import STARTS, Cell
+from rnn_companion.gradients._cells import Cell
+from rnn_companion.gradients._matrices import STARTS
 from tests.recurrences import random
 
 KINDS = ("rnn", "lstm", "gru")
@@ -78,6 +79,19 @@ def test_the_jacobian_of_a_tanh_step_is_autograds() -> None:
     for t, J_t in enumerate(gr.jacobians(cell, X)):
         expected = jacobian(lambda s, t=t: cell(X[t], s), S[t])
         assert_close(J_t, expected)
+
+
+def test_the_jacobian_of_a_relu_step_is_its_own() -> None:
+    """diag(1 - h^2) W_hh is tanh's; where ReLU is off its rows are zero."""
+    cell = nn.RNNCell(3, 4, nonlinearity="relu", dtype=torch.float64)
+    with torch.no_grad():
+        for i, parameter in enumerate(cell.parameters()):
+            parameter.copy_(random(*parameter.shape, seed=i))
+    X = random(6, 3, seed=9)
+    S = gr.states(cell, X).detach()
+    slopes = (S[1:] > 0).double()
+    assert 0 < float(slopes.mean()) < 1
+    assert_close(gr.jacobians(cell, X), slopes[..., None] * cell.weight_hh.detach())
 
 
 def test_the_highest_index_stands_leftmost() -> None:
@@ -160,8 +174,13 @@ def test_the_bound_holds_at_every_lag(
     assert gamma <= 1
     norms = drive.norms()
     assert (norms <= drive.bound() * (1 + 1e-9) + 1e-300).all()
-    bound = (gamma * sigma) ** torch.arange(T + 1, dtype=torch.float64)
-    assert (norms <= bound * (1 + 1e-9) + 1e-300).all()
+    slopes = []
+    for x_t, h_prev in zip(X, gr.states(cell, X).detach(), strict=False):
+        a_t = cell.weight_ih.detach().mv(x_t) + cell.weight_hh.detach().mv(h_prev)
+        slopes.append(a_t.cosh() ** -2)
+    largest = torch.stack(slopes).max() * sigma
+    bound = torch.stack([largest**lag for lag in range(T + 1)])
+    torch.testing.assert_close(drive.bound(), bound, rtol=1e-9, atol=1e-300)
 
 
 @settings(deadline=None, max_examples=100)
@@ -204,6 +223,25 @@ def test_a_start_has_the_radius_asked_for(start: str) -> None:
     assert math.isclose(gr.spectral_radius(W), 0.8, rel_tol=1e-12)
     if start != "gaussian":
         assert_close(W.T @ W, 0.64 * torch.eye(7, dtype=torch.float64))
+
+
+def test_each_start_is_the_one_that_its_name_says() -> None:
+    """The identity is drawn by no one; the orthogonal one turns, as the draw says."""
+    eye = torch.eye(5, dtype=torch.float64)
+
+    def starting(start: str, seed: int) -> Tensor:
+        draws = torch.Generator().manual_seed(seed)
+        return gr.starting_matrix(start, 5, 1.0, draws)
+
+    assert_close(starting("identity", 0), eye)
+    assert_close(starting("identity", 1), eye)
+    for start in ("orthogonal", "gaussian"):
+        first, again, other = (starting(start, seed) for seed in (0, 0, 1))
+        assert_close(first, again)
+        assert float((first - other).norm()) > 1
+        assert float((first - eye).norm()) > 1
+    gaussian = starting("gaussian", 0)
+    assert float((gaussian.T @ gaussian - eye).norm()) > 0.5
 
 
 def test_a_forget_bias_of_one_opens_the_forget_gate_alone() -> None:
@@ -274,9 +312,6 @@ def test_forcing_cuts_the_paths_that_it_names() -> None:
         assert_close(matrices[name], jacobian(a, h_prev))
 
 
-# Watching models train
-
-
 # What is refused
 
 
@@ -312,6 +347,14 @@ def test_settings_that_mean_nothing() -> None:
         gr.clip([torch.ones(2)], 0)
     with pytest.raises(ValueError, match=r"^the gradient has norm nan: look for what"):
         gr.clip([torch.tensor([math.nan])], 1.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.float64])
+def test_a_mask_that_is_none_is_refused(dtype: torch.dtype) -> None:
+    """~1 is -2: a mask of numbers would scale columns, not clear them."""
+    W = random(3, 3)
+    with pytest.raises(ValueError, match=rf"^clamped has dtype {dtype}: expected"):
+        gr.free_and_forced(W, W, W, torch.tensor([1, 0, 1], dtype=dtype))
 
 
 def test_every_gate_has_the_radius_asked_for() -> None:

@@ -1,4 +1,4 @@
-"""The LSTM of `cells` and `bptt` against torch, autograd and finite differences."""
+"""The LSTM of `networks` and `bptt` against torch, autograd and finite differences."""
 
 from collections.abc import Callable, Sequence
 
@@ -199,11 +199,3 @@ def test_a_stack_needs_a_state_for_each_layer(name: str) -> None:
     start = {"H_0": random(2, 2, 4), "C_0": random(2, 2, 4)} | {name: random(1, 2, 4)}
     with pytest.raises(ValueError, match=f"^{name} .* 2 layers"):
         networks.lstm_stack(networks.lstm, random(5, 2, 3), layers=layers, **start)
-
-
-@pytest.mark.parametrize(
-    "options", [{"proj_size": 2}, {"bidirectional": True}, {"bias": False}]
-)
-def test_only_plain_layers_are_read(options: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="LSTM layers"):
-        networks.lstm_parameters(nn.LSTM(3, 4, **options))

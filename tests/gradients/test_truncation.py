@@ -178,7 +178,9 @@ def test_a_pi_outside_its_range_is_refused(pi: float) -> None:
 
 def test_what_does_not_fit_is_named() -> None:
     known = by_hand(layer(4), random(4, 2, 4))
-    with pytest.raises(ValueError, match=r"^xi has shape \(3,\): expected \(4,\)"):
+    with pytest.raises(
+        ValueError, match=r"^xi has shape \(3,\): expected \(T\), where T = 4$"
+    ):
         truncation.truncated_backward(*known, truncation.full(3))
     with pytest.raises(ValueError, match=r"^T must be a whole number of at least 1"):
         truncation.full(0)

@@ -392,7 +392,7 @@ def test_helpers_in_cells_of_their_own_are_run(
     assert points(graded(CHAPTER, notebook)) == FULL
 
 
-def test_the_walls_stand_for_a_user_without_rights(sandbox: Sandbox) -> None:
+def test_the_sandbox_holds_for_a_user_without_rights(sandbox: Sandbox) -> None:
     """As someone who is not root, and may do nothing that root may."""
     program = """if True:
         import os

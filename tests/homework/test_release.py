@@ -102,16 +102,6 @@ def test_pictures_are_put_into_the_text(tmp_path: Path) -> None:
         _with_pictures("![no](lost.png)", tmp_path)
 
 
-def test_equations_have_the_numbers_of_the_page(tmp_path: Path) -> None:
-    """Counted from the sources; chapter 2's first equation is 2.1."""
-    from rnn_companion.homework.release import Book
-
-    names = Book(ROOT)._names()
-    assert names.equations["eq-bptt-a"] == "2.1"
-    assert names.equations["eq-preactivation"] == "1.1"
-    assert names.titles["2-bptt"] == "Backpropagation through time"
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

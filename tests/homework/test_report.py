@@ -233,12 +233,12 @@ def test_copies_are_found_and_the_one_right_answer_is_not_held_against_anyone() 
 def test_a_student_called_like_a_formula_is_text(tmp_path: Path) -> None:
     from rnn_companion.homework.files import write_table
 
-    write_table(tmp_path / "t.csv", ["student"], [{"student": "=HYPERLINK(1)"}])
+    write_table(tmp_path / "t.csv", ["student"], [["=HYPERLINK(1)"]])
     assert read_table(tmp_path / "t.csv")[0]["student"] == "'=HYPERLINK(1)"
 
 
 def test_elsewhere_than_on_linux_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    for walls in (True, False):
+    for sandboxed in (True, False):
         with pytest.raises(SandboxError, match="on Linux only"):
-            Sandbox(walls).__enter__()
+            Sandbox(sandboxed).__enter__()

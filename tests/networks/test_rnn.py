@@ -1,5 +1,6 @@
-"""`cells` against torch's own recurrent networks, in float64."""
+"""`networks` against torch's own recurrent networks, in float64."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rnn_companion import networks
+from rnn_companion.gradients import cell_of
 from tests.recurrences import network, random
 
 
@@ -71,25 +73,67 @@ def test_wrong_shapes_are_named(name: str, shape: tuple[int, ...]) -> None:
         networks.rnn(**arguments)
 
 
+def test_what_is_expected_is_told_with_the_sizes_that_are_known() -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        networks.rnn(**{k: random(*v) for k, v in (GOOD | {"X": (0, 2, 3)}).items()})
+    said = "X has shape (0, 2, 3): expected (T, B, d), each at least 1"
+    assert str(caught.value) == said
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        networks.rnn(**{k: random(*v) for k, v in (GOOD | {"H_0": (1, 4)}).items()})
+    said = "H_0 has shape (1, 4): expected (B, h), where B = 2, h = 4"
+    assert str(caught.value) == said
+
+
 def test_a_stack_needs_a_state_for_each_layer() -> None:
     layers = networks.rnn_parameters(network(nn.RNN, 3, 4, 2))
     with pytest.raises(ValueError, match="2 layers"):
         networks.stack(networks.rnn, random(5, 2, 3), random(1, 2, 4), layers)
 
 
-@pytest.mark.parametrize("options", [{"batch_first": True}, {"dropout": 0.5}])
-def test_what_would_be_ignored_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="batch_first or dropout"):
-        networks.rnn_parameters(nn.RNN(3, 4, 2, **options))
-    with pytest.raises(ValueError, match="batch_first or dropout"):
-        networks.lstm_parameters(nn.LSTM(3, 4, 2, **options))
-    with pytest.raises(ValueError, match="batch_first or dropout"):
-        networks.gru_parameters(nn.GRU(3, 4, 2, **options))
+READERS: list[tuple[Callable[..., object], Callable[..., nn.RNNBase]]] = [
+    (networks.rnn_parameters, nn.RNN),
+    (networks.lstm_parameters, nn.LSTM),
+    (networks.gru_parameters, nn.GRU),
+    (cell_of, nn.RNN),
+    (cell_of, nn.LSTM),
+    (cell_of, nn.GRU),
+]
+OTHER_MODULES = [
+    *(
+        (read, kind, options, wanted)
+        for read, kind in READERS
+        for options, wanted in [
+            ({"batch_first": True}, "batch_first=False"),
+            ({"dropout": 0.5}, "dropout=0"),
+            ({"bidirectional": True}, "bidirectional=False"),
+            ({"bias": False}, "bias=True"),
+        ]
+    ),
+    (networks.rnn_parameters, nn.RNN, {"nonlinearity": "relu"}, "nonlinearity='tanh'"),
+    (cell_of, nn.RNN, {"nonlinearity": "relu"}, "nonlinearity='tanh'"),
+    (networks.lstm_parameters, nn.LSTM, {"proj_size": 2}, "proj_size=0"),
+    (cell_of, nn.LSTM, {"proj_size": 2}, "proj_size=0"),
+]
 
 
-@pytest.mark.parametrize(
-    "options", [{"nonlinearity": "relu"}, {"bidirectional": True}, {"bias": False}]
-)
-def test_only_tanh_layers_are_read(options: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="tanh"):
-        networks.rnn_parameters(nn.RNN(3, 4, **options))
+@pytest.mark.parametrize(("read", "kind", "options", "wanted"), OTHER_MODULES)
+def test_a_module_that_computes_something_else_is_refused(
+    read: Callable[..., object],
+    kind: Callable[..., nn.RNNBase],
+    options: dict[str, Any],
+    wanted: str,
+) -> None:
+    with pytest.raises(ValueError, match=rf"must be made with {wanted}$"):
+        read(kind(3, 4, 2, **options))
+
+
+@pytest.mark.parametrize("read", [read for read, _ in READERS[:3]])
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_each_kind_of_module_is_read_by_its_own_function(
+    read: Callable[..., object], kind: Callable[..., nn.RNNBase]
+) -> None:
+    if (read, kind) in READERS:
+        assert read(kind(3, 4))
+    else:
+        with pytest.raises(ValueError, match=r"is no torch\.nn\.(RNN|LSTM|GRU)$"):
+            read(kind(3, 4))

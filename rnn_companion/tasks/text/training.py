@@ -18,12 +18,7 @@ from rnn_companion.forecasting.experiment import (
     clipped_step,
     require_finite,
 )
-from rnn_companion.forecasting.records import (
-    Provenance,
-    RecordFile,
-    RunRecord,
-    rounded,
-)
+from rnn_companion.forecasting.records import Provenance, RecordFile, RunRecord, rounded
 from rnn_companion.forecasting.settings import (
     OPTIMIZERS,
     require_choice,

@@ -3,25 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from ..tape import Tape
-from . import world
+from rnn_companion.equations import Tape, world
 
 SIZES = [{"T": 5}, {"T": 7}, {"T": 4}]
-
-NORM = "a vector and its transpose have the same norm"
-SURVIVORS = {
-    "eq-orthogonal": {
-        r"{W_{hh}} {W_{hh}^\top} = I": "a square one is orthogonal from both sides",
-        r"W_{hh}^\top W_{hh} = {I}^\top": "the identity is symmetric",
-    },
-    "eq-orthogonal-bound": {
-        r"\left\lVert {\frac{\partial h_t}{\partial h_{t-1}}}^\top v \right\rVert_2 "
-        r"\le \lVert v \rVert_2, \quad t = 1, \dots, T": "a matrix and its transpose "
-        "have the same largest singular value",
-        r"\left\lVert \frac{\partial h_t}{\partial h_{t-1}} v \right\rVert_2 "
-        r"\le \lVert {v}^\top \rVert_2, \quad t = 1, \dots, T": NORM,
-    },
-}
 
 
 @world("latch", sizes=SIZES, ranges={"t": (1, "T")}, tight=True)
@@ -39,7 +23,7 @@ def latch(tape: Tape) -> None:
     for t in range(1, T + 1):
         u_t = tape.leaf("u", pushed(tape, m, kappa, t), t)
         h = tape.step("h", lambda w, h, u_t: torch.tanh(w * h + u_t), (w, h, u_t), t)
-    tape.confirm(h, torchs(tape), "torch.nn.RNN")
+    tape.confirm(h, torch_last_state(tape), "torch.nn.RNN")
 
 
 def pushed(tape: Tape, m: Tensor, kappa: Tensor, t: int) -> Tensor:
@@ -58,7 +42,7 @@ def held(w: Tensor, kappa: Tensor) -> Tensor:
     return m
 
 
-def torchs(tape: Tape) -> Tensor:
+def torch_last_state(tape: Tape) -> Tensor:
     """Run torch's own network of one unit."""
     T = tape.sizes["T"]
     rnn = nn.RNN(1, 1, bias=False, dtype=torch.float64)

@@ -7,88 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..tape import Tape
-from . import world
+from rnn_companion.equations import Tape, world
+
+from .recurrence import column as affine
 
 SIZES = [
     {"d": 3, "h": 4, "q": 6, "T": 5},
     {"d": 4, "h": 3, "q": 2, "T": 6},
     {"d": 2, "h": 5, "q": 4, "T": 3},
 ]
-NORM = "a norm does not see a transpose"
-SPECTRUM = "the transpose has the same eigenvalues"
-ZERO = "a transposed zero is zero"
-LESS = "gamma is at most one: true, and says less"
-EMPTY = "the sum for t = 0 is empty"
-SURVIVORS = {
-    "eq-grad-forgets": {
-        r"w (1 - a^2) < 1": "a is larger than the state that it is made of",
-    },
-    "eq-grad-step": {
-        r"\| {J_t}^\top \| \le \gamma \, \sigma_{\max}, \quad t = 1, "
-        r"\dots, T": NORM,
-    },
-    "eq-grad-bound": {
-        r"\left\| {\frac{\mathrm{d} h_t}{\mathrm{d} h_k}}^\top \right\| "
-        r"\le (\gamma \, \sigma_{\max})^{t-k}, \quad 0 \le k \le t \le "
-        r"T": NORM,
-        r"\left\| \frac{\mathrm{d} h_t}{\mathrm{d} h_k} \right\| \le "
-        r"(\sigma_{\max})^{t-k}, \quad 0 \le k \le t \le T": LESS,
-    },
-    "eq-grad-radius": {
-        r"\rho({W}^\top)^n \le \| W^n \|": SPECTRUM,
-        r"\rho(W)^n \le \| {W^n}^\top \|": NORM,
-    },
-    "eq-grad-norm": {
-        r"\| {W^n}^\top \| \le \| W \|^n": NORM,
-        r"\| W^n \| \le \| {W}^\top \|^n": NORM,
-    },
-    "eq-grad-isometry": {
-        r"\| Q \| = 1": "all powers of Q are orthogonal",
-        r"\| Q^{n + 1} \| = 1": "all powers of Q are orthogonal",
-        r"\| {Q^n}^\top \| = 1": NORM,
-    },
-    "eq-grad-grows": {
-        r"\| {A^n}^\top \| = (0.9 h)^n": NORM,
-    },
-    "eq-grad-first": {
-        r"\| {N^n}^\top \| = 2^n, \quad 0 \le n < h": NORM,
-    },
-    "eq-grad-nilpotent": {
-        r"N^{h + 1} = 0": "zero stays zero",
-        r"{N^h}^\top = 0": ZERO,
-    },
-    "eq-grad-clip": {
-        r"\hat{g} = \min\left(1, \frac{c}{\| {g}^\top \|}\right) g": NORM,
-    },
-    "eq-grad-direction": {
-        r"\| {g}^\top \| \| \hat{g} \| = g^\top \hat{g}": NORM,
-        r"\| g \| \| {\hat{g}}^\top \| = g^\top \hat{g}": NORM,
-    },
-    "eq-grad-full": {
-        r"g = \sum_{t=1 - 1}^{T} \sum_{i=1}^{t} P_{t,i}": EMPTY,
-    },
-    "eq-grad-sliding": {
-        r"g_{\mathrm{sliding}} = \sum_{t=1 - 1}^{T} \sum_{1 \le i \le "
-        r"t, \; t - \tau < i} P_{t,i}": EMPTY,
-    },
-    "eq-grad-regular": {
-        r"g_{\mathrm{regular}} = \sum_{t=1 - 1}^{T} \sum_{1 \le i \le "
-        r"t, \; \lceil i / \tau \rceil = \lceil t / \tau \rceil} "
-        r"P_{t,i}": EMPTY,
-        r"g_{\mathrm{regular}} = \sum_{t=1}^{T} \sum_{1 - 1 \le i \le "
-        r"t, \; \lceil i / \tau \rceil = \lceil t / \tau \rceil} "
-        r"P_{t,i}": "no part holds the step 0",
-    },
-    "eq-grad-xi": {
-        r"\hat{g} = \sum_{t=1 - 1}^{T} \sum_{i=1}^{t} \left( "
-        r"\prod_{j=i+1}^{t} \xi_j \right) P_{t,i}": EMPTY,
-    },
-    "eq-grad-unweighted": {
-        r"\mathbb{E}[\tilde{g}] = \sum_{t=1 - 1}^{T} \sum_{i=1}^{t} "
-        r"\pi^{t-i} P_{t,i}": EMPTY,
-    },
-}
 
 
 def largest_modulus(W: Tensor) -> Tensor:
@@ -103,13 +30,8 @@ def rotation(tape: Tape, n: int) -> Tensor:
     return Q
 
 
-def affine(W: Tensor, x: Tensor, U: Tensor, h: Tensor, b: Tensor) -> Tensor:
-    """Compute the pre-activation of one sample."""
-    return W @ x + U @ h + b
-
-
 @torch.no_grad()
-def torchs(W_xh: Tensor, x: Tensor, W_hh: Tensor, h: Tensor, b: Tensor) -> Tensor:
+def torch_step(W_xh: Tensor, x: Tensor, W_hh: Tensor, h: Tensor, b: Tensor) -> Tensor:
     """Take the step with torch's own cell."""
     cell = nn.RNNCell(x.numel(), h.numel(), dtype=torch.float64)
     weights = {"weight_ih": W_xh, "weight_hh": W_hh}
@@ -146,7 +68,7 @@ def gradients(tape: Tape) -> None:
     for t, x in enumerate(xs, 1):
         entering = (W_xh, tape.leaf("x", x, t), W_hh, state, b)
         state = tape.step("h", lambda *v: torch.tanh(affine(*v)), entering, t)
-        tape.confirm(state, torchs(*entering), "torch.nn.RNNCell")
+        tape.confirm(state, torch_step(*entering), "torch.nn.RNNCell")
         target = tape.normal(h, 1)
         tape.step(r"\ell", partial(F.mse_loss, target=target), (state,), t)
         slopes.append(slope(state))

@@ -6,8 +6,8 @@ from math import floor
 import torch
 from torch import Tensor, nn
 
-from ..tape import Tape
-from . import world
+from rnn_companion.equations import Tape, world
+
 from .lstm import fill, loss
 
 PERIOD, SHIFT, OPEN, LEAK = Fraction(10), Fraction(3), Fraction(2, 5), Fraction(1, 100)
@@ -83,38 +83,31 @@ def phased(tape: Tape) -> None:
     weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
     for weight in weights:
         weight.requires_grad_(False)
-    state, c = (
-        tape.leaf("h", tape.normal(h, 1), 0),
-        tape.leaf("c", tape.normal(h, 1), 0),
-    )
+    state = tape.leaf("h", tape.normal(h, 1), 0)
+    c = tape.leaf("c", tape.normal(h, 1), 0)
     states = []
     for t in range(1, T + 1):
-        x, h_prev, c_prev = tape.leaf("x", tape.normal(d, 1), t), state, c
-        k = tape.leaf(
-            "k", torch.rand(h, 1, generator=tape.generator, dtype=torch.float64), t
-        )
-        proposed_h = tape.step(
-            r"\tilde{h}",
-            lambda x, s, c: cell(x.T, (s.T, c.T))[0].T,
-            (x, h_prev, c_prev),
-            t,
-        )
-        proposed_c = tape.step(
-            r"\tilde{c}",
-            lambda x, s, c: cell(x.T, (s.T, c.T))[1].T,
-            (x, h_prev, c_prev),
-            t,
-        )
-        state = tape.step(
-            "h", lambda k, new, old: torch.lerp(old, new, k), (k, proposed_h, h_prev), t
-        )
-        c = tape.step(
-            "c", lambda k, new, old: torch.lerp(old, new, k), (k, proposed_c, c_prev), t
-        )
-        tape.confirm(state, torch.lerp(h_prev, proposed_h, k), "torch.lerp")
-        tape.confirm(c, torch.lerp(c_prev, proposed_c, k), "torch.lerp")
+        x, before = tape.leaf("x", tape.normal(d, 1), t), (state, c)
+        k = torch.rand(h, 1, generator=tape.generator, dtype=torch.float64)
+        k = tape.leaf("k", k, t)
+        for at, name in enumerate("hc"):
+            new = tape.step(
+                rf"\tilde{{{name}}}",
+                lambda x, s, c, at=at: cell(x.T, (s.T, c.T))[at].T,
+                (x, *before),
+                t,
+            )
+            mixed = tape.step(name, lerp, (k, new, before[at]), t)
+            by_hand = before[at] - k * (before[at] - new)
+            tape.confirm(mixed, by_hand, "torch.lerp")
+        state, c = tape.values["h", (t,), ()], tape.values["c", (t,), ()]
         states.append(state)
     loss(tape, states)
+
+
+def lerp(k: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """Let torch go from the old value to the new one, as far as the gate is open."""
+    return torch.lerp(old, new, k)
 
 
 @world("shut", sizes=[{"h": 4, "T": 6}, {"h": 2, "T": 4}], ranges={"t": (1, "T")})
@@ -134,17 +127,3 @@ def shut(tape: Tape) -> None:
 def exact(value: Fraction) -> Tensor:
     """Turn a ratio into the nearest double."""
     return torch.tensor(float(value), dtype=torch.float64)
-
-
-SURVIVORS = {
-    "eq-gate-path": {
-        r"{\frac{\partial c_t}{\partial c_{t-1}}}^\top = \operatorname{diag}(1 - k_t),"
-        r" \quad t = 1, \dots, T": "a diagonal matrix is its own transpose",
-    },
-    "eq-gate-closed": {
-        r"{\frac{\mathrm{d} c_t}{\mathrm{d} c_j}}^\top = I,"
-        r" \quad 0 \le j \le t \le T": "the identity is its own transpose",
-        r"\frac{\mathrm{d} c_t}{\mathrm{d} c_j} = {I}^\top,"
-        r" \quad 0 \le j \le t \le T": "the identity is its own transpose",
-    },
-}

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..tape import Tape
-from . import world
+from rnn_companion.equations import Tape, world
+
 from .recurrence import (
     MSE,
     SIZES,
@@ -19,33 +19,6 @@ from .recurrence import (
 
 CROSS_ENTROPY = "torch.nn.functional.cross_entropy"
 CLASSES: dict[str, tuple[int, str | int]] = dict.fromkeys("ijk", (1, "q"))
-
-
-SYMMETRIC = "a symmetric matrix is its own transpose"
-NOTHING = "zero in any layout"
-SURVIVORS = {
-    "eq-bptt-slope": {
-        r"{\frac{\partial h_t}{\partial a_t}}^\top = "
-        r"\operatorname{diag}(1 - h_t \odot h_t), \quad t = 1, \dots, T": SYMMETRIC
-    },
-    "eq-bptt-start": {
-        r"{\frac{\mathrm{d} h_0}{\mathrm{d} w}}^\top = 0": NOTHING,
-        r"\frac{\mathrm{d} h_0}{\mathrm{d} L} = 0": "h_0 is given: no loss moves it",
-        r"\frac{\mathrm{d} h_0}{\mathrm{d} b_h} = 0": "b_h is a part of w",
-        r"\frac{\mathrm{d} h_0}{\mathrm{d} b_q} = 0": "b_q does not reach h_0 either",
-    },
-    "eq-bptt-paths": {
-        r"\frac{\mathrm{d} L}{\mathrm{d} w} = \frac{1}{T} \sum_{t=1 - 1}^{T} "
-        r"\sum_{i=1}^{t} \frac{\partial \ell_t}{\partial o_t} W_{hq} \left( "
-        r"\prod_{j=i+1}^{t} J_j \right) \frac{\partial h_i}{\partial w}": (
-            "for t = 0 the inner sum is empty"
-        )
-    },
-    "eq-bptt-softmax-jacobian": {
-        r"{\frac{\partial \hat{y}}{\partial o}}^\top = "
-        r"\operatorname{diag}(\hat{y}) - \hat{y} \hat{y}^\top": SYMMETRIC
-    },
-}
 
 
 @world("bptt", SIZES)

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..tape import Tape
-from . import world
+from rnn_companion.equations import Tape, world
 
 LSTM_ROWS, GRU_ROWS = "ifgo", "rzn"
 SIZES = [{"d": 3, "h": 4, "T": 5}, {"d": 5, "h": 2, "T": 3}]
@@ -17,10 +16,8 @@ def lstm(tape: Tape) -> None:
     """Run one sample through an LSTM; torch's own cell confirms every state."""
     d, h, T = (tape.sizes[k] for k in "dhT")
     W_x, W_h, b = weights(tape, LSTM_ROWS)
-    c, state = (
-        tape.leaf("c", tape.normal(h, 1), 0),
-        tape.leaf("h", tape.normal(h, 1), 0),
-    )
+    c = tape.leaf("c", tape.normal(h, 1), 0)
+    state = tape.leaf("h", tape.normal(h, 1), 0)
     cell = nn.LSTMCell(d, h, dtype=torch.float64)
     fill(cell, W_x, W_h, b)
     states = []
@@ -79,16 +76,12 @@ def gru_before(tape: Tape) -> None:
     torch's cell one by one, and their contributions added up.
     """
     d, h, T = (tape.sizes[k] for k in "dhT")
-    W_xn, W_hn = (
-        tape.leaf("W_{xn}", tape.normal(h, d)),
-        tape.leaf("W_{hn}", tape.normal(h, h)),
-    )
+    W_xn = tape.leaf("W_{xn}", tape.normal(h, d))
+    W_hn = tape.leaf("W_{hn}", tape.normal(h, h))
     b_n = tape.leaf("b_n", tape.normal(h, 1))
     for t in range(1, T + 1):
-        x, r = (
-            tape.leaf("x", tape.normal(d, 1), t),
-            tape.leaf("r", torch.sigmoid(tape.normal(h, 1)), t),
-        )
+        x = tape.leaf("x", tape.normal(d, 1), t)
+        r = tape.leaf("r", torch.sigmoid(tape.normal(h, 1)), t)
         s = tape.leaf("h", tape.normal(h, 1), t - 1)
         units = [r[k] * s[k] * W_hn[:, k : k + 1] for k in range(h)]
         a = W_xn @ x + b_n + torch.stack(units).sum(0)
@@ -115,20 +108,11 @@ def counts(tape: Tape) -> None:
         module = kind(d, h)
         weights = sum(p.numel() for n, p in module.named_parameters() if "weight" in n)
         biases = module.get_parameter("bias_ih_l0").numel()
-        for symbol, count in (
-            ("P", weights + biases),
-            (r"\tilde{P}", weights + 2 * biases),
-        ):
-            value = torch.tensor(float(count), dtype=torch.float64)
-            tape.put(
-                rf"{symbol}_{{\mathrm{{{name}}}}}", value, source=f"torch.nn.{name}"
-            )
+        for symbol, copies in (("P", 1), (r"\tilde{P}", 2)):
+            symbol += rf"_{{\mathrm{{{name}}}}}"
+            tape.put(symbol, weights + copies * biases, source=f"torch.nn.{name}")
     head = sum(p.numel() for p in nn.Linear(h, q).parameters())
-    tape.put(
-        r"P_{\mathrm{head}}",
-        torch.tensor(float(head), dtype=torch.float64),
-        source="torch.nn.Linear",
-    )
+    tape.put(r"P_{\mathrm{head}}", head, source="torch.nn.Linear")
 
 
 @world("forget-bias", sizes=[{"N": 7}])
@@ -140,7 +124,7 @@ def forget_bias(tape: Tape) -> None:
         middle = (low + high) / 2
         kept = torch.sigmoid(beta.detach()) ** middle
         low, high = (middle, high) if kept > 0.5 else (low, middle)
-    tape.put("n", torch.tensor(low, dtype=torch.float64), source="bisection")
+    tape.put("n", low, source="bisection")
     tape.functions[r"\sigma"] = torch.sigmoid
 
 
@@ -196,23 +180,3 @@ def loss(tape: Tape, states: list[Tensor]) -> None:
         return torch.stack(errors).mean()
 
     tape.step("L", rule, states)
-
-
-DIAGONAL = "a diagonal matrix is its own transpose"
-SURVIVORS = {
-    "eq-lstm-path": {
-        r"{\frac{\partial c_t}{\partial c_{t-1}}}^\top = \operatorname{diag}(f_t),"
-        r" \quad t = 1, \dots, T": DIAGONAL,
-    },
-    "eq-lstm-both": {
-        r"\frac{\mathrm{d} c_t}{\mathrm{d} c_{t-1}} = \operatorname{diag}(f_t) +"
-        r" \frac{\partial c_t}{\partial h_{t-1}}"
-        r" {\frac{\partial h_{t-1}}{\partial c_{t-1}}}^\top,"
-        r" \quad t = 2, \dots, T": DIAGONAL,
-    },
-    "eq-lstm-shown": {
-        r"{\frac{\partial h_t}{\partial c_t}}^\top ="
-        r" \operatorname{diag}(o_t \odot (1 - \tanh(c_t) \odot \tanh(c_t))),"
-        r" \quad t = 1, \dots, T": DIAGONAL,
-    },
-}

@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..tape import Tape
-from . import world
+from rnn_companion.equations import Tape, world
 
 SIZES = [{"N": 6, "p": 4}, {"N": 4, "p": 3}]
 RANGES = {"k": (1, "N")}
@@ -41,10 +40,10 @@ def setting(tape: Tape, **values: float) -> None:
     """Name the settings; a name's double underscore stands for a subscript."""
     for name, value in values.items():
         symbol = "\\" + name.replace("__", "_")
-        tape.put(symbol, torch.tensor(value, dtype=torch.float64))
+        tape.put(symbol, value)
 
 
-def everywhere(tape: Tape, value: float) -> None:
+def same_everywhere(tape: Tape, value: float) -> None:
     """Name the small number that is added to every entry."""
     tape.put(
         r"\varepsilon", torch.full((tape.sizes["p"], 1), value, dtype=torch.float64)
@@ -69,7 +68,7 @@ def momentum(tape: Tape) -> None:
 def rmsprop(tape: Tape) -> None:
     """Take steps in units of the root mean square; eps is large enough to be seen."""
     setting(tape, eta=0.3, beta=0.6)
-    everywhere(tape, 0.05)
+    same_everywhere(tape, 0.05)
     torch_steps(
         tape, torch.optim.RMSprop, {"v": "square_avg"}, lr=0.3, alpha=0.6, eps=0.05
     )
@@ -79,7 +78,7 @@ def rmsprop(tape: Tape) -> None:
 def adam(tape: Tape) -> None:
     """Take Adam's steps; its repaired means are weighted means of the gradients."""
     setting(tape, eta=0.3, beta__1=0.6, beta__2=0.8)
-    everywhere(tape, 0.05)
+    same_everywhere(tape, 0.05)
     buffers = {"m": "exp_avg", "v": "exp_avg_sq"}
     options = {"lr": 0.3, "betas": (0.6, 0.8), "eps": 0.05}
     gradients = torch_steps(tape, torch.optim.Adam, buffers, **options)
@@ -88,12 +87,8 @@ def adam(tape: Tape) -> None:
         for symbol, beta, what in ((r"\hat{m}", 0.6, seen), (r"\hat{v}", 0.8, seen**2)):
             ages = torch.arange(k - 1, -1, -1, dtype=torch.float64)
             share = (beta**ages / (beta**ages).sum())[:, None, None]
-            tape.put(
-                symbol,
-                (share * what).sum(0).detach(),
-                k,
-                source="weighted means of the gradients",
-            )
+            mean = (share * what).sum(0).detach()
+            tape.put(symbol, mean, k, source="weighted means of the gradients")
 
 
 @world("bowl", sizes=[{"N": 5}, {"N": 8}], ranges={"k": (1, "N")})
@@ -101,7 +96,7 @@ def bowl(tape: Tape) -> None:
     """Let torch descend into w^2/2: plainly from w_0, and RMSprop to where it ends."""
     setting(tape, eta=0.3)
     epsilon = 0.01
-    tape.put(r"\varepsilon", torch.tensor(epsilon, dtype=torch.float64))
+    tape.put(r"\varepsilon", epsilon)
     plain, jumping = (nn.Parameter(tape.normal()) for _ in range(2))
     slow = torch.optim.SGD([plain], lr=0.3)
     jumper = torch.optim.RMSprop([jumping], lr=0.3, alpha=0.9, eps=epsilon)
@@ -110,21 +105,8 @@ def bowl(tape: Tape) -> None:
         jumper.step()
     for k in range(tape.sizes["N"] + 1):
         tape.put("w", plain.detach().clone(), k, source="torch.optim.SGD")
-        tape.put(
-            "x",
-            jumping.detach().clone(),
-            k,
-            source="torch.optim.RMSprop, after 4000 steps",
-        )
+        source = "torch.optim.RMSprop, after 4000 steps"
+        tape.put("x", jumping.detach().clone(), k, source=source)
         for weight, optimizer in ((plain, slow), (jumping, jumper)):
             weight.grad = weight.detach().clone()
             optimizer.step()
-
-
-NEIGHBOURS = "in the cycle every point is as far from the minimum as the next"
-SURVIVORS = {
-    "eq-cycle": {
-        r"x_k = -x_{k-1}, \quad \lvert x_{k - 1} \rvert ="
-        r" \frac{\eta}{2} - \varepsilon, \quad k = 1, \dots, N": NEIGHBOURS,
-    },
-}

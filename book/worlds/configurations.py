@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..tape import Tape
-from . import world
+from rnn_companion.equations import Tape, world
+
 from .recurrence import (
     MSE,
     SIZES,

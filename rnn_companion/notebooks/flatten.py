@@ -3,52 +3,41 @@ r"""A chapter as a notebook of plain Markdown.
 MyST's roles and directives show raw in Jupyter and in Colab. Here they become what
 every notebook renders: a labelled equation keeps its number as a ``\tag``, a
 reference or a citation becomes the words that the page shows, an admonition becomes
-a block quote, comments vanish. What has no such form is refused by name.
+a block quote, comments are left out. What has no such form is an error.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import TypeVar
 
 import jupytext
+from markdown_it.token import Token
 from nbformat import NotebookNode
+
+from rnn_companion.notebooks.blocks import DISPLAYS, FENCES, special
+from rnn_companion.notebooks.names import Citation, Names
 
 T = TypeVar("T")
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 HIDDEN = {"remove-input", "hide-input", "remove-cell", "hide-cell"}
+_NAMED = (
+    "attention caution danger error exercise hint important note solution tip warning"
+)
 QUOTED = {  # a directive, and the title of its block quote; None: its argument
-    "admonition": None,
-    "attention": "Attention",
-    "caution": "Caution",
-    "danger": "Danger",
-    "dropdown": None,
-    "epigraph": "",
-    "error": "Error",
-    "exercise": "Exercise",
-    "hint": "Hint",
-    "important": "Important",
-    "margin": "",
-    "note": "Note",
-    "seealso": "See also",
-    "sidebar": None,
-    "solution": "Solution",
-    "tip": "Tip",
-    "topic": None,
-    "warning": "Warning",
+    **{name: name.capitalize() for name in _NAMED.split()},
+    **dict.fromkeys(("admonition", "dropdown", "sidebar", "topic")),
+    **{"epigraph": "", "margin": "", "seealso": "See also"},
 }
 
-_FENCE = re.compile(r"^(\s*)(`{3,}|~{3,}|:{3,})(?:\{([\w:.-]+)\}[ \t]*)?(.*)$")
-_MATH = re.compile(r"^(\s*)\$\$(.*)$")
-_MATH_END = re.compile(r"^(.*)\$\$\s*(?:\(([\w:.-]+)\))?\s*$")
-_TARGET = re.compile(r"^\([\w:.-]+\)=\s*$")
+_DIRECTIVE = re.compile(r"\s*\{([\w:.-]+)\}[ \t]*(.*?)\s*$")
 _OPTION = re.compile(r"^\s*:([\w-]+):\s*(.*)$")
 _TITLED = re.compile(r"^(.*?)\s*<([^<>]+)>$", re.DOTALL)
 _INLINE = re.compile(
     r"(?P<role>\{[\w:.-]+\})?(?P<ticks>`+)(?P<code>.+?)(?P=ticks)"
+    r"|(?P<display>(?m:^)[ \t]*\$\$.*?\$\$)|(?P<open>(?m:^)[ \t]*\$\$)"
     r"|(?P<comment><!--.*?-->[ \t]*\n?)"
     r"|(?<!!)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)"
     r"|<(?:project:)?#(?P<auto>[\w:.-]+)>",
@@ -60,25 +49,7 @@ class FlattenError(ValueError):
     """Something in a chapter has no form in plain Markdown, or names nothing."""
 
 
-@dataclass(frozen=True)
-class Citation:
-    """A source as the text cites it, and as a list of references gives it."""
-
-    author: str
-    year: str
-    reference: str = ""
-
-
-@dataclass(frozen=True)
-class Names:
-    """What labels stand for: numbers of equations, titles of pages, sources."""
-
-    equations: Mapping[str, str] = field(default_factory=dict)
-    titles: Mapping[str, str] = field(default_factory=dict)
-    citations: Mapping[str, Citation] = field(default_factory=dict)
-
-
-def flatten(chapter: str, names: Names) -> Any:  # noqa: ANN401 - nbformat has no types
+def flatten(chapter: str, names: Names) -> NotebookNode:
     """Turn a chapter into a notebook that any Jupyter renders.
 
     Parameters
@@ -98,7 +69,7 @@ def flatten(chapter: str, names: Names) -> Any:  # noqa: ANN401 - nbformat has n
     FlattenError
         If a role or directive is not known here, or a label names nothing.
     """
-    notebook = jupytext.reads(chapter, fmt="md:myst")
+    notebook: NotebookNode = jupytext.reads(chapter, fmt="md:myst")
     cited = dict.fromkeys(
         key
         for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", chapter)
@@ -126,13 +97,20 @@ class _Page:
 
     def markdown(self, source: str, quoted: bool = False) -> str:
         """Flatten the Markdown of one cell, or of a directive's body."""
-        pieces = [
-            self._inline(text) if kind == "prose" else text
-            for kind, text in self._blocks(source.split("\n"), quoted)
-        ]
-        return re.sub(r"\n{3,}", "\n\n", "\n".join(pieces)).strip("\n")
+        lines, done = source.split("\n"), 0
+        pieces = []
+        for token, begin, end in special(source):
+            text = "\n".join(lines[begin:end])
+            if _is_prose(token, text):
+                continue
+            pieces.append(self._prose(lines[done:begin]))
+            pieces.append(self._block(token, text, quoted))
+            done = end
+        pieces.append(self._prose(lines[done:]))
+        plain = "\n".join(piece for piece in pieces if piece is not None)
+        return re.sub(r"\n{3,}", "\n\n", plain).strip("\n")
 
-    def references(self) -> Any:  # noqa: ANN401
+    def references(self) -> NotebookNode:
         """Make a last cell that says what the chapter cites."""
         source = f"## References\n\n{self._listed()}"
         return NotebookNode(cell_type="markdown", metadata={}, source=source)
@@ -140,86 +118,33 @@ class _Page:
     def _listed(self) -> str:
         return "\n".join(f"* {self._cited(key).reference}" for key in self.cited)
 
-    def _blocks(self, lines: list[str], quoted: bool) -> Iterator[tuple[str, str]]:
-        """Yield runs of prose, and what must not be read as prose."""
-        prose: list[str] = []
-        at = 0
-        while at < len(lines):
-            taken = self._block(lines, at, quoted)
-            if taken is None:
-                prose.append(lines[at])
-                at += 1
-                continue
-            if prose:
-                yield "prose", "\n".join(prose)
-                prose = []
-            text, at = taken
-            if text is not None:
-                yield "done", text
-        if prose:
-            yield "prose", "\n".join(prose)
+    def _prose(self, lines: list[str]) -> str | None:
+        return self._inline("\n".join(lines)) if lines else None
 
-    def _block(
-        self, lines: list[str], at: int, quoted: bool
-    ) -> tuple[str | None, int] | None:
-        """Flatten the block that opens on a line, if one does; say where it ends."""
-        line = lines[at]
-        if line.lstrip().startswith("<!--"):
-            return _comment(lines, at)
-        if line.startswith("%") or _TARGET.match(line):
-            return None, at + 1
-        if found := _MATH.match(line):
-            return self._display(lines, at, found, quoted)
-        if found := _FENCE.match(line):
-            return self._fence(lines, at, found)
-        return None
+    def _block(self, token: Token, text: str, quoted: bool) -> str | None:
+        """Flatten what is not prose; labels and comments are left out."""
+        indent = text[: len(text) - len(text.lstrip())]
+        if token.type in DISPLAYS:
+            return self._equation(_trimmed(token.content), token.info, indent, quoted)
+        if token.type not in FENCES:
+            return None
+        if not (found := _DIRECTIVE.match(token.info)):
+            return text
+        return _indented(self._directive(found[1], found[2], token.content), indent)
 
-    def _display(
-        self, lines: list[str], at: int, found: re.Match[str], quoted: bool
-    ) -> tuple[str, int]:
-        indent, first = found.groups()
-        body = [first] if first.strip() else []
-        rest = [first, *lines[at + 1 :]] if body else lines[at + 1 :]
-        inner: list[str] = []
-        for number, line in enumerate(rest):
-            if end := _MATH_END.match(line):
-                inner += [end[1]] if end[1].strip() else []
-                after = at + number + (1 if body else 2)
-                return self._equation(inner, end[2], indent, quoted), after
-            inner.append(line)
-        raise FlattenError(f"the display {lines[at]!r} is never closed")
-
-    def _equation(
-        self, lines: list[str], label: str | None, indent: str, quoted: bool
-    ) -> str:
+    def _equation(self, lines: list[str], label: str, indent: str, quoted: bool) -> str:
         tag = [rf"{indent}\tag{{{self._number(label)}}}"] if label else []
         if quoted:  # Jupyter would read the marks of the quote as mathematics
             return " ".join(["$$", *(s.strip() for s in [*lines, *tag]), "$$"])
         return "\n".join([f"{indent}$$", *lines, *tag, f"{indent}$$"])
 
-    def _fence(
-        self, lines: list[str], at: int, found: re.Match[str]
-    ) -> tuple[str | None, int]:
-        indent, marks, name, argument = found.groups()
-        closing = re.compile(rf"^\s*{re.escape(marks[0])}{{{len(marks)},}}\s*$")
-        end = at + 1
-        while end < len(lines) and not closing.match(lines[end]):
-            end += 1
-        body = [line.removeprefix(indent) for line in lines[at + 1 : end]]
-        if name is None:
-            return "\n".join(lines[at : end + 1]), end + 1
-        flat = self._directive(name, argument.strip(), *_options(body))
-        return (flat and _indented(flat, indent)), end + 1
-
-    def _directive(
-        self, name: str, argument: str, options: dict[str, str], body: list[str]
-    ) -> str | None:
-        text = "\n".join(body).strip("\n")
+    def _directive(self, name: str, argument: str, content: str) -> str:
+        options, text = _options(content.split("\n"))
         if name in QUOTED:
             return self._quote(name, argument, text)
         if name == "math":
             lines = [*filter(None, [argument]), *text.split("\n")]
-            return self._equation(lines, options.get("label"), "", quoted=False)
+            return self._equation(lines, options.get("label", ""), "", quoted=False)
         if name in {"code-block", "code", "sourcecode"}:
             return f"```{argument}\n{text}\n```"
         if name == "table":
@@ -244,8 +169,10 @@ class _Page:
     def _span(self, found: re.Match[str]) -> str:
         if found["role"]:
             return self._role(found["role"].strip("{}"), found["code"])
-        if found["ticks"]:
+        if found["ticks"] or found["display"]:
             return found[0]
+        if found["open"]:
+            raise FlattenError(f"a display {found[0]!r} is never closed")
         if found["comment"]:
             return ""
         if found["auto"]:
@@ -255,8 +182,6 @@ class _Page:
         return found["text"] or self._title(found["target"])
 
     def _role(self, name: str, text: str) -> str:
-        if name == "math":
-            return f"${text}$"
         if name == "eq":
             return f"({self._number(text)})"
         if name.split(":")[0] == "cite":
@@ -265,7 +190,7 @@ class _Page:
             titled = _TITLED.match(text)
             return titled[1] if titled else self._title(text)
         if name in _PLAIN:
-            return _PLAIN[name](text)
+            return _PLAIN[name].format(text)
         raise FlattenError(f"the role {{{name}}} has no form in plain Markdown")
 
     def _cite(self, name: str, keys: str) -> str:
@@ -288,32 +213,45 @@ class _Page:
         return _look_up(self.names.titles, label, "page or section")
 
 
-_PLAIN: dict[str, Callable[[str], str]] = {
-    "abbr": lambda text: text,
-    "code": lambda text: f"`{text}`",
-    "kbd": lambda text: f"`{text}`",
-    "sub": lambda text: f"<sub>{text}</sub>",
-    "sup": lambda text: f"<sup>{text}</sup>",
+_PLAIN = {  # roles, and how their text is written
+    "abbr": "{}",
+    "code": "`{}`",
+    "kbd": "`{}`",
+    "math": "${}$",
+    "sub": "<sub>{}</sub>",
+    "sup": "<sup>{}</sup>",
 }
 
 
-def _comment(lines: list[str], at: int) -> tuple[str | None, int] | None:
-    """Skip a comment that has its lines to itself."""
-    for end in range(at, len(lines)):
-        _, closed, rest = lines[end].partition("-->")
-        if closed:
-            return None if rest.strip() else (None, end + 1)
-    raise FlattenError(f"the comment {lines[at]!r} is never closed")
+def _is_prose(token: Token, text: str) -> bool:
+    """Whether a block's lines are left as they are, but for roles and links.
+
+    So are HTML that is no comment, and what begins within a quote or on the first
+    line of a list item.
+    """
+    if token.type != "html_block":
+        return not text.lstrip().startswith(token.markup)
+    comment, closed, rest = text.partition("-->")
+    if not comment.lstrip().startswith("<!--"):
+        return True
+    if not closed:
+        raise FlattenError(f"the comment {text!r} is never closed")
+    return bool(rest.strip())
 
 
-def _options(body: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Part a directive's options from its content."""
+def _trimmed(display: str) -> list[str]:
+    """Split a display into its lines, without an empty first or last one."""
+    return re.sub(r"\A[ \t]*\n|\n[ \t]*\Z", "", display).split("\n")
+
+
+def _options(body: list[str]) -> tuple[dict[str, str], str]:
+    """Split a directive's options from its content."""
     options: dict[str, str] = {}
     at = 0
     while at < len(body) and (found := _OPTION.match(body[at])):
         options[found[1]] = found[2].strip()
         at += 1
-    return options, body[at:]
+    return options, "\n".join(body[at:]).strip("\n")
 
 
 def _indented(text: str, indent: str) -> str:

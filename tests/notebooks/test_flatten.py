@@ -1,19 +1,23 @@
 """Chapters become notebooks of plain Markdown, and lose no word on the way."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-import nbformat
 import pytest
-from flatten import Citation, FlattenError, Names, flatten
-from notebooks import citations, install_cell, wheel
 
-from rnn_companion.homework import markup
+from rnn_companion.notebooks.flatten import FlattenError, flatten
+from rnn_companion.notebooks.names import Book, BookError, Citation, Names, citations
 
-from .conftest import HEADER, ROOT, Build, toc_notebooks
+ROOT = Path(__file__).parents[2]
+HEADER = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+---
 
+"""
 NAMES = Names(
     equations={"eq-state": "1.2"},
     titles={"2-bptt": "Backpropagation", "a-section": "A section"},
@@ -72,6 +76,15 @@ def flat(text: str) -> str:
             "```python\n# {eq}`eq-state` <!-- stays -->\n```",
             "```python\n# {eq}`eq-state` <!-- stays -->\n```",
         ),
+        (
+            "* a\n\n  $$\n  h = x\n  $$ (eq-state)\n\n  ```python\n  {eq}`x`\n  ```",
+            "* a\n\n  $$\n  h = x\n  \\tag{1.2}\n  $$\n\n  ```python\n  {eq}`x`\n  ```",
+        ),
+        (
+            "- ```python\n  {eq}`x`\n  ```\n\nand {eq}`eq-state`",
+            "- ```python\n  {eq}`x`\n  ```\n\nand (1.2)",
+        ),
+        ("so\n$$ h $$ by {eq}`eq-state`", "so\n$$ h $$ by (1.2)"),
     ],
 )
 def test_every_form_that_chapters_use(myst: str, plain: str) -> None:
@@ -110,81 +123,17 @@ def test_the_books_own_sources_can_be_cited() -> None:
     assert all(c.reference for c in found.values())
 
 
-@pytest.mark.book
-@pytest.mark.parametrize("chapter", toc_notebooks())
-def test_a_chapter_downloads_as_a_plain_notebook(book: Build, chapter: str) -> None:
-    """Looked at from outside: the page on one side, the notebook on the other."""
-    path = book.html / "_sources" / f"{chapter}.ipynb"
-    notebook = nbformat.read(path, as_version=4)
-    nbformat.validate(notebook)
-    page, source = book.page(chapter), (ROOT / f"{chapter}.md").read_text("utf-8")
-    source = markup.without_answers(source)
-    assert f"{chapter.split('/')[-1]}.ipynb" in page  # the download button
-    cells = notebook.cells[1:]
-    text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
-    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    role = r"(?:^|[\s(\[,;])\{[\w:.-]+\}`"
-    myst = r"```\{|:::|^<!--|^\([\w-]+\)=|^%|\$\$ *\("
-    assert not re.findall(f"{role}|{myst}", prose, re.MULTILINE)
-    shown = re.findall(r'class="eqno">\(([\d.]+)\)', page)
-    assert re.findall(r"\\tag\{(.*?)\}", text) == shown
-    assert sum(c.cell_type == "code" for c in cells) == source.count("{code-cell}")
-    assert _words(source) <= _words(text)
+def test_a_book_without_a_build_has_the_numbers_of_its_pages() -> None:
+    """Counted from the sources; chapter 2's first equation is 2.1."""
+    names = Book(ROOT).names()
+    assert names.equations["eq-bptt-a"] == "2.1"
+    assert names.equations["eq-preactivation"] == "1.1"
+    assert names.titles["2-bptt"] == "Backpropagation through time"
+    assert Book(ROOT).chapter("2-bptt") == ROOT / "book" / "2-bptt.md"
 
 
-def _words(markdown: str) -> set[str]:
-    """Collect the plain words of a chapter's paragraphs."""
-    paragraphs = re.sub(
-        r"^---$.*?^---$|```\{code-cell\}.*?^```|<!--.*?-->|\$\$.*?\$\$"
-        r"|\(eq-[^)]*\)|`[^`\n]*`|\{[^}]*\}|\]\([^)]*\)|^[:(`][^\n]*$",
-        " ",
-        markdown,
-        flags=re.DOTALL | re.MULTILINE,
-    )
-    return set(re.findall(r"\b[a-z]{4,}\b", paragraphs))
-
-
-def test_the_install_cell_takes_its_source_from_the_settings() -> None:
-    code = install_cell("git+https://example.org/book", {}).source
-    assert '%pip install --quiet "git+https://example.org/book"' in code
-    assert 'find_spec("rnn_companion") is None' in code
-
-
-def test_a_notebook_brings_the_files_that_it_reads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bib = ROOT / "book" / "references.bib"
-    code = install_cell("nothing", {"a/one.bib": bib, "two.bib": bib}).source
-    (tmp_path / "two.bib").write_text("the reader's own")
-    monkeypatch.chdir(tmp_path)
-    exec(code.partition("# Writes")[2].partition("\n")[2], {})
-    assert (tmp_path / "a" / "one.bib").read_bytes() == bib.read_bytes()
-    assert (tmp_path / "two.bib").read_text() == "the reader's own"
-
-
-def test_the_package_inside_a_notebook_installs(tmp_path: Path) -> None:
-    name, content = wheel()
-    assert wheel()[1] == content  # the same book gives the same notebook
-    (tmp_path / name).write_bytes(content)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index"]
-    there = tmp_path / "there"
-    subprocess.run(
-        [*pip, "--no-deps", "--target", there, tmp_path / name],
-        check=True,
-        cwd=there.parent,
-    )
-    code = "import rnn_companion; print(rnn_companion.__file__)"
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=there,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    assert Path(found.strip()).parent == there / "rnn_companion"
-    ours = {
-        p.name for p in (ROOT / "rnn_companion").rglob("*.py*") if p.suffix != ".pyc"
-    }
-    assert ours == {
-        p.name for p in (there / "rnn_companion").rglob("*.py*") if p.suffix != ".pyc"
-    }
+def test_a_book_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BookError, match="no book here"):
+        Book(tmp_path).names()
+    with pytest.raises(BookError, match="has no chapter '2-rnn'; it has 1-recurrence"):
+        Book(ROOT).chapter("2-rnn")

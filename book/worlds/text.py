@@ -5,17 +5,11 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 from torch.nn import functional as F
 
-from ..tape import Tape
-from . import world
+from rnn_companion.equations import Tape, world
 
+CROSS_ENTROPY = "torch.nn.functional.cross_entropy"
 SIZES = [{"V": 5}, {"V": 3}, {"V": 6}]
 RANGES = {"k": (1, "V"), "j": (1, "V")}
-SURVIVORS = {
-    "eq-perplexity": {
-        r"\mathrm{PPL} = \exp(L) = \left( \prod_{t=1}^{T} \frac{1}{p_t} "
-        r"\right)^{\frac{1}{T}}": "1/T is the same as a fraction",
-    },
-}
 
 
 def likelihood(tape: Tape, o: Tensor, tau: Tensor) -> None:
@@ -27,9 +21,7 @@ def likelihood(tape: Tape, o: Tensor, tau: Tensor) -> None:
     y = tape.leaf("y", F.one_hot(truth, V).double().T)
     loss = -(y * y_hat.log()).sum()
     tape.put(r"\ell", loss)
-    tape.confirm(
-        loss, F.cross_entropy((o / tau).T, truth), "torch.nn.functional.cross_entropy"
-    )
+    tape.confirm(loss, F.cross_entropy((o / tau).T, truth), CROSS_ENTROPY)
 
 
 @world("text", sizes=SIZES, ranges=RANGES)
@@ -41,12 +33,10 @@ def text(tape: Tape) -> None:
     tau = tape.step(r"\tau", lambda beta: 1 / beta, (beta,))
     likelihood(tape, o, tau)
     p = tape.values[r"\hat{y}", (), ()]
-    tape.put(
-        r"\mathcal{H}", Categorical(p[:, 0]).entropy(), source="torch.distributions"
-    )
-    tape.put(
-        "Z", (torch.logsumexp(beta * o, 0).exp()).view(()), source="torch.logsumexp"
-    )
+    entropy = Categorical(p[:, 0]).entropy()
+    tape.put(r"\mathcal{H}", entropy, source="torch.distributions")
+    total = torch.logsumexp(beta * o, 0).exp().view(())
+    tape.put("Z", total, source="torch.logsumexp")
     tape.put(r"\mu", p[:, 0] @ o[:, 0])
 
 
@@ -67,15 +57,9 @@ def text_course(tape: Tape) -> None:
     for t in range(1, T + 1):
         row = scores[t - 1 : t]
         tape.leaf("p", torch.softmax(row, 1)[0, truth[t - 1]], t)
-        tape.put(
-            r"\ell",
-            F.cross_entropy(row, truth[t - 1 : t]),
-            t,
-            source="torch.nn.functional.cross_entropy",
-        )
-    tape.put(
-        "L", F.cross_entropy(scores, truth), source="torch.nn.functional.cross_entropy"
-    )
+        loss = F.cross_entropy(row, truth[t - 1 : t])
+        tape.put(r"\ell", loss, t, source=CROSS_ENTROPY)
+    tape.put("L", F.cross_entropy(scores, truth), source=CROSS_ENTROPY)
     together = torch.stack([tape.values["p", (t,), ()] for t in range(1, T + 1)])
     tape.put(r"\mathrm{PPL}", together.prod() ** (-1 / T), source="the geometric mean")
 

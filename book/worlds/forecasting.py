@@ -6,8 +6,8 @@ from itertools import product
 import pandas as pd
 from torch.nn import functional as F
 
-from ..tape import Tape
-from . import world
+from rnn_companion.equations import Tape, world
+
 from .recurrence import MSE
 
 SIZES = [{"N": 6}, {"N": 5}, {"N": 8}]

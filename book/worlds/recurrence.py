@@ -9,30 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..tape import Rule, Tape
-from . import world
+from rnn_companion.equations import Rule, Tape, world
 
 SIZES = [
     {"d": 3, "h": 4, "q": 6, "T": 5, "B": 7},
     {"d": 4, "h": 3, "q": 2, "T": 6, "B": 5},
     {"d": 2, "h": 5, "q": 4, "T": 3, "B": 6},
 ]
-LATER = "what comes later moves nothing earlier"
-RANGE = r"\quad 1 \le t < k \le T"
-SURVIVORS = {
-    "eq-causal": {
-        rf"{{\frac{{\mathrm{{d}} o_t}}{{\mathrm{{d}} x_k}}}}^\top = 0, {RANGE}": (
-            "zero in any layout"
-        ),
-        rf"\frac{{\mathrm{{d}} x_t}}{{\mathrm{{d}} x_k}} = 0, {RANGE}": (
-            "inputs do not depend on one another"
-        ),
-        rf"\frac{{\mathrm{{d}} a_t}}{{\mathrm{{d}} x_k}} = 0, {RANGE}": LATER,
-        rf"\frac{{\mathrm{{d}} o_t}}{{\mathrm{{d}} o_k}} = 0, {RANGE}": LATER,
-        rf"\frac{{\mathrm{{d}} o_t}}{{\mathrm{{d}} a_k}} = 0, {RANGE}": LATER,
-        rf"\frac{{\mathrm{{d}} o_t}}{{\mathrm{{d}} h_k}} = 0, {RANGE}": LATER,
-    },
-}
 LINEAR, MSE = "torch.nn.functional.linear", "torch.nn.functional.mse_loss"
 
 

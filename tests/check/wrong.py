@@ -1,0 +1,1036 @@
+"""Wrong answers, written independently of the checks' own tables.
+
+Each is a loop over numbers, an einsum or NumPy, with one mistake; beside it stands the
+diagnosis that a reader must be given.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, einsum, nn
+
+Wrong = Callable[..., Any]
+
+
+def step(x: str = "bd,hd->bh", h: str = "bk,hk->bh", act: Wrong = np.tanh) -> Wrong:
+    """Make a step of chapter 1 with chosen sums and activation."""
+
+    def run(X: Tensor, H: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
+        a = np.einsum(x, X.numpy(), W.numpy()) + np.einsum(h, H.numpy(), U.numpy())
+        return torch.from_numpy(act(a + b.numpy()))
+
+    return run
+
+
+def unroll(X: Tensor, H_0: Tensor, W: Tensor, U: Tensor, b: Tensor) -> list[Tensor]:
+    states = [H_0]
+    for x in X:
+        states.append((einsum("bd,hd->bh", x, W) + states[-1] @ U.t() + b).tanh())
+    return states
+
+
+def skill(f: Tensor, p: Tensor, power: int = 2, late: int = 1) -> float:
+    """Return skill; other powers and other days are mistakes."""
+    forecast, closes = f.tolist(), p.tolist()
+    days = range(len(forecast))
+    ours = math.fsum(abs(forecast[k] - closes[k + late]) ** power for k in days)
+    return 1 - ours / math.fsum(abs(closes[k] - closes[k + 1]) ** power for k in days)
+
+
+def head(
+    O: Tensor, Y: Tensor, H: Tensor, W: Tensor, *, divide: int | None = None
+) -> tuple[Tensor, ...]:
+    """Differentiate torch's cross-entropy, divided by T times B unless mistaken."""
+    scores = O.clone().requires_grad_()
+    error = -(Y * scores.log_softmax(2)).sum() / (divide or O[..., 0].numel())
+    (G,) = torch.autograd.grad(error, scores)
+    return from_scores(G, H, W)
+
+
+def deltas(G: Tensor, H: Tensor, W: Tensor, **wrong: Any) -> Tensor:  # noqa: ANN401
+    """Write Delta row by row from the last step; parts of it may be mistaken."""
+    slope = wrong.get("slope", lambda H, t: 1 - H[t].square())
+    sums = wrong.get("sums", "bi,ij->bj")
+    found = torch.zeros_like(G)
+    later = torch.zeros_like(G[0])
+    for t in reversed(range(len(G))):
+        found[t] = (G[t] + later) * slope(H, t + 1)
+        later = einsum(sums, found[t], W)
+    return found
+
+
+def lags(G: Tensor, H: Tensor, W: Tensor, *, late: int = 0) -> Tensor:
+    """Follow each loss back on its own; states that come late are a mistake."""
+    shares = torch.zeros(len(G), *W.shape, dtype=G.dtype)
+    for t in range(len(G)):
+        arriving = G[t]
+        for k in range(t + 1):
+            delta = arriving * (1 - H[t - k + 1] ** 2)
+            shares[k] += einsum("bi,bj->ij", delta, H[t - k + late])
+            arriving = delta @ W
+    return shares
+
+
+def ratios(g: Tensor, H: Tensor, W: Tensor, *, by: int = 1) -> list[float]:
+    """Return how each step changes the norm, from whole Jacobians."""
+    found = []
+    for t in range(len(g) - 1):
+        J = torch.diag(1 - H[t + 1] ** 2).mm(W)
+        found.append(((g[t + 1] @ J).norm() / g[t + by].norm()).item())
+    return found
+
+
+def product(W: Tensor, H: Tensor, backwards: bool = False) -> Tensor:
+    """Multiply the Jacobians of steps 1 to T, the latest leftmost unless mistaken."""
+    found = torch.eye(len(W)).double()
+    for h in H[1:] if backwards else H[1:].flip(0):
+        found = found.mm(torch.diag(1 - h**2).mm(W))
+    return found
+
+
+def lstm(gates: str, H: Wrong = lambda o, c, old: o * c.tanh()) -> Wrong:
+    """Make a step of chapter 4 by torch's cell, its rows in another order."""
+
+    def run(x: Tensor, h: Tensor, c: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
+        cell = nn.LSTMCell(x.shape[1], h.shape[1], dtype=x.dtype)
+        rows = [
+            torch.cat([w.chunk(4)[gates.index(g)] for g in "ifgo"]) for w in weights
+        ]
+        values = (*rows, torch.zeros_like(rows[2]))
+        for parameter, value in zip(cell.parameters(), values, strict=True):
+            parameter.data = value
+        with torch.no_grad():
+            _, new = cell(x, (h, c))
+            o = torch.sigmoid(x @ weights[0].t() + h @ weights[1].t() + weights[2])
+        return H(o.chunk(4, 1)[gates.index("o")], new, c), new
+
+    return run
+
+
+def cells(dH: Tensor, F: Tensor, O: Tensor, C: Tensor, **wrong: Any) -> Tensor:  # noqa: ANN401
+    """Write dC from the last step on; parts of it may be mistaken."""
+    late, slope = wrong.get("late", 1), wrong.get("slope", lambda c: 1 / c.cosh() ** 2)
+    found = torch.zeros_like(C)
+    for t in reversed(range(len(C))):
+        found[t] = dH[t] * O[t] * slope(C[t])
+        if t + 1 < len(C):
+            found[t] += found[t + 1] * F[t + late]
+    return found
+
+
+def size(d: int, budget: int, biases: int = 2) -> int:
+    """Return the most units in a budget, by the quadratic formula."""
+    half = (d + biases) / 2
+    return int(math.sqrt(half**2 + budget) - half + 1e-9)
+
+
+def squares(o: Tensor, y: Tensor) -> list[list[float]]:
+    """Return the squared errors, a list a step."""
+    return [(a - b).pow(2).flatten().tolist() for a, b in zip(o, y, strict=True)]
+
+
+def mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def masked(o: Tensor, y: Tensor, m: Tensor) -> float:
+    kept = [
+        e
+        for row, keep in zip(squares(o, y), m.tolist(), strict=True)
+        if keep
+        for e in row
+    ]
+    return mean(kept)
+
+
+def windows(p: Tensor, T: int, ahead: int = 1) -> tuple[Tensor, Tensor]:
+    closes = p.tolist()
+    starts = range(len(closes) - T - max(0, ahead - 1))
+    rows = [[[closes[s + t + k] for s in starts] for t in range(T)] for k in (0, ahead)]
+    return torch.tensor(rows[0], dtype=p.dtype), torch.tensor(rows[1], dtype=p.dtype)
+
+
+def scaled(p: Tensor, known: Tensor, ddof: int = 0) -> Tensor:
+    closes, seen = p.numpy(), known.numpy()
+    return torch.from_numpy((closes - np.mean(seen)) / np.std(seen, ddof=ddof))
+
+
+def hits(f: Tensor, p: Tensor) -> list[float]:
+    """Return the product of both movements, a day each."""
+    rows = zip(f.tolist(), p.tolist()[:-1], p.tolist()[1:], strict=True)
+    return [(ours - before) * (after - before) for ours, before, after in rows]
+
+
+def digits(half: Tensor, second: Wrong = lambda row: row[::-1]) -> list[list[int]]:
+    return [row + second(row) for row in half.tolist()]
+
+
+def phi(t: Tensor, tau: Tensor, s: Tensor) -> Tensor:
+    return torch.from_numpy(np.mod((t - s).numpy(), tau.numpy()) / tau.numpy())
+
+
+def roof(share: Tensor, r: Tensor) -> Tensor:
+    """Rise to one at r / 2 and fall to zero at r."""
+    up, down = 2 * share / r, 2 - 2 * share / r
+    return torch.where(up < down, up, down).clip(min=0)
+
+
+def days_open(first: int, n: int, tau: float, s: float, r: float) -> list[bool]:
+    return [0 < ((day - s) / tau) % 1 < r for day in range(first, first + n)]
+
+
+def best(o: Tensor, k: int, largest: bool = True) -> Tensor:
+    """Return probabilities of the k first in order of their scores."""
+    order = np.argsort(o.numpy())[:: -1 if largest else 1][:k].copy()
+    weights = np.zeros(len(o))
+    weights[order] = np.exp(o.numpy()[order])
+    return torch.from_numpy(weights / weights.sum())
+
+
+def classes(
+    r: Tensor, known: Tensor, shares: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8)
+) -> Tensor:
+    bounds = np.quantile(known.numpy(), shares)
+    return torch.from_numpy(np.digitize(r.numpy(), bounds, right=True))
+
+
+def both_biases(ih: Tensor, hh: Tensor, value: float) -> tuple[Tensor, Tensor]:
+    h = len(ih) // 4
+    for bias in (ih := ih.clone(), hh := hh.clone()):
+        bias[h : 2 * h] = value
+    return ih, hh
+
+
+def one_bias(
+    ih: Tensor, hh: Tensor, value: float, gate: int = 1
+) -> tuple[Tensor, Tensor]:
+    h = len(ih) // 4
+    ih = ih.clone()
+    ih[gate * h : (gate + 1) * h] = value
+    return ih, hh
+
+
+def cleared(
+    ih: Tensor, hh: Tensor, value: float, *, gate: int
+) -> tuple[Tensor, Tensor]:
+    h = len(ih) // 4
+    hh = hh.clone()
+    hh[gate * h : (gate + 1) * h] = 0
+    return one_bias(ih, hh, value, gate)
+
+
+def from_scores(G: Tensor, H: Tensor, W: Tensor) -> tuple[Tensor, ...]:
+    return einsum("tbq,tbh->qh", G, H), einsum("tbq->q", G), einsum("tbq,qh->tbh", G, W)
+
+
+def outside(G: Tensor, H: Tensor, W: Tensor) -> Tensor:
+    """Leave what comes from the later steps without its slope."""
+    found = [G[-1] * (1 - H[-1] ** 2)]
+    for t in range(len(G) - 2, -1, -1):
+        found.append(G[t] * (1 - H[t + 1] ** 2) + found[-1] @ W)
+    return torch.stack(found[::-1])
+
+
+def days(norms: list[float], share: float) -> int:
+    return next(k for k in range(99) if sum(norms[:k]) >= share * sum(norms))
+
+
+def written(parts: Wrong) -> Wrong:
+    """Write a step of chapter 4 in NumPy: what is kept, what is let in, and of what."""
+
+    def run(*arguments: Tensor) -> tuple[Tensor, Tensor]:
+        X, H, C, W, U, b = (a.numpy() for a in arguments)
+        i, f, g, o = np.split(X @ W.T + H @ U.T + b, 4, axis=1)
+        i, f, o = (1 / (1 + np.exp(-a)) for a in (i, f, o))
+        keep, let_in, candidate = parts(i, f, g)
+        cell = keep * C + let_in * candidate
+        return torch.from_numpy(o * np.tanh(cell)), torch.from_numpy(cell)
+
+    return run
+
+
+def guess(validation: Tensor, constant: float) -> tuple[float, float]:
+    return constant, mean([(v - constant) ** 2 for v in validation.tolist()])
+
+
+def forget(ih: Tensor, hh: Tensor, new: Wrong) -> tuple[Tensor, Tensor]:
+    i, f, g, o = torch.tensor_split(ih + hh, 4)
+    return torch.cat([i, new(f), g, o]), torch.zeros_like(hh)
+
+
+def heights(n: int, tau: float, s: float, r: float) -> list[float]:
+    """Return how far the gate is open on each day."""
+    shares = [((day - s) / tau) % 1 for day in range(1, n + 1)]
+    return [max(0.0, min(2 * p / r, 2 - 2 * p / r)) for p in shares]
+
+
+def reversed_pair(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    return second, first
+
+
+def swapped(o: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    return o.transpose(0, 1), y.transpose(0, 1)
+
+
+def read(words: list[list[int]]) -> tuple[Tensor, Tensor]:
+    return torch.tensor([w[:-1] for w in words]).t(), torch.tensor(
+        [w[-1] for w in words]
+    )
+
+
+WRONG: list[tuple[str, Wrong, str]] = [
+    ("rnn_step", step(h="bk,kh->bh"), "W_hh is transposed"),
+    ("rnn_step", step(x="bd,dh->bh"), "W_xh is transposed"),
+    ("rnn_step", step("bd,dh->bh", "bk,kh->bh"), "both matrices are transposed"),
+    ("rnn_step", step(act=lambda a: a), "tanh is missing"),
+    (
+        "rnn_step",
+        step(act=lambda a: 1 / (1 + np.exp(-a))),
+        "the activation is the sigmoid",
+    ),
+    ("rnn_step", step(act=lambda a: np.maximum(a, 0)), "the activation is ReLU"),
+    ("rnn_step", lambda *a: step()(*a[:4], 0 * a[4]), "the bias is missing"),
+    ("rnn_step", lambda X, H, *a: step()(X, 0 * H, *a), "the old state is missing"),
+    ("rnn_step", lambda *a: step()(*a[:4], 0 * a[4]) + a[4], "bias stands outside"),
+    ("rnn", lambda *a: unroll(*a)[-1], "only the last state is returned"),
+    ("rnn", lambda *a: torch.stack(unroll(*a)[1:], 1), "with the batch first"),
+    ("rnn", lambda *a: torch.stack(unroll(*a)), "H_0 is in the result: there are T"),
+    ("rnn", lambda *a: torch.stack(unroll(*a)[:-1]), "one step late"),
+    ("rnn", lambda X, H, *a: torch.stack(unroll(X, H * 0, *a)[1:]), "H_0 is not used"),
+    (
+        "rnn",
+        lambda X, *a: torch.stack([unroll(x[None], *a)[1] for x in X]),
+        "the state is not carried on",
+    ),
+    (
+        "rnn",
+        lambda X, *a: torch.stack(unroll(list(X)[::-1], *a)[1:]),  # type: ignore[arg-type]
+        "the sequence is read from its end",
+    ),
+    (
+        "rnn",
+        lambda X, H, W, U, b: torch.stack(unroll(X, H, W, U.t(), b)[1:]),
+        "W_hh is transposed",
+    ),
+    ("skill", lambda f, p: 1 - skill(f, p), "this is the ratio of the errors"),
+    ("skill", lambda f, p: -skill(f, p), "the sign is turned round"),
+    ("skill", lambda f, p: 1 - 1 / (1 - skill(f, p)), "the ratio is upside down"),
+    ("skill", lambda f, p: skill(f, p, power=1), "the errors are absolute"),
+    ("skill", lambda f, p: skill(f, p, late=0), "held against today"),
+    ("skill", lambda f, p: 1 - (1 - skill(f, p)) ** 0.5, "root mean squares"),
+    (
+        "head_gradients",
+        lambda *a: head(*a, divide=1),
+        "over steps and samples is miss",
+    ),
+    (
+        "head_gradients",
+        lambda *a: head(*a, divide=a[0].shape[1]),
+        "the mean over the steps is missing",
+    ),
+    (
+        "head_gradients",
+        lambda *a: head(*a, divide=a[0].shape[0]),
+        "the mean over the samples is missing",
+    ),
+    ("head_gradients", lambda *a: head(*a, divide=a[0].numel()), "divided by q"),
+    (
+        "head_gradients",
+        lambda *a: head(*a, divide=-a[0][..., 0].numel()),
+        "the sign is turned round",
+    ),
+    (
+        "head_gradients",
+        lambda *a: (head(*a)[0].t(), *head(*a)[1:]),
+        "the gradient of W_hq is transposed",
+    ),
+    (
+        "head_gradients",
+        lambda O, Y, H, W: (*head(O, Y, H, W)[:2], head(O, Y, H, W.t())[2]),
+        "W_hq is transposed on the way",
+    ),
+    ("deltas", lambda *a: deltas(*a, slope=lambda H, t: 1), "lacks the factor"),
+    ("deltas", lambda *a: deltas(*a, sums="bj,ij->bi"), "W_hh is transposed"),
+    ("deltas", lambda *a: torch.flipud(deltas(*a)), "in the order of the computation"),
+    ("deltas", lambda G, H, W: deltas(G, H, W * 0), "nothing comes back"),
+    (
+        "deltas",
+        lambda *a: deltas(*a, slope=lambda H, t: 1 - H[t]),
+        "the slope is 1 - h_t; it is",
+    ),
+    (
+        "deltas",
+        lambda *a: deltas(*a, slope=lambda H, t: H[t] - H[t] ** 2),
+        "the slope is that of the sigmoid",
+    ),
+    (
+        "deltas",
+        lambda *a: deltas(*a, slope=lambda H, t: 1 - H[t - 1] ** 2),
+        "this takes that of step t - 1",
+    ),
+    (
+        "deltas",
+        lambda *a: (
+            deltas(*a, slope=lambda H, t: 1 - H[t + 1 : t + 2].sum(0) ** 2)
+            if len(a[0]) == 1
+            else deltas(*a, slope=lambda H, t: 1 - H[min(t + 1, len(H) - 1)] ** 2)
+        ),
+        "this takes that of step t + 1",
+    ),
+    (
+        "deltas",
+        lambda *a: deltas(*a, slope=lambda H, t: 1 / H[t].cosh() ** 2),
+        "tanh is applied to the state again",
+    ),
+    ("gradient_by_lag", lambda *a: torch.flipud(lags(*a)), "in the wrong order"),
+    ("gradient_by_lag", lambda *a: lags(*a).cumsum(0), "the sum up to each lag"),
+    ("gradient_by_lag", lambda *a: lags(*a).transpose(1, 2), "share is transposed"),
+    ("gradient_by_lag", lambda G, H, W: lags(G, H, W.t()), "on the way back"),
+    (
+        "gradient_by_lag",
+        lambda G, H, W: einsum("tbi,tbj->tij", deltas(G, H, W), H[:-1]),
+        "sorted by the use i of the weights",
+    ),
+    (
+        "soft_constraint",
+        lambda *a: mean([(r - 1) ** 2 for r in ratios(*a)]),
+        "a sum over the steps, not their mean",
+    ),
+    ("soft_constraint", lambda *a: sum(ratios(*a)) - len(ratios(*a)), "square is miss"),
+    ("soft_constraint", lambda *a: sum(r * r for r in ratios(*a)), "subtract 1"),
+    ("soft_constraint", lambda *a: sum((1 / r - 1) ** 2 for r in ratios(*a)), "upside"),
+    (
+        "soft_constraint",
+        lambda g, H, W: sum((r - 1) ** 2 for r in ratios(g, H * 0, W)),
+        "lacks the factor 1 - h^2",
+    ),
+    (
+        "soft_constraint",
+        lambda g, H, W: sum(
+            (r - 1) ** 2 for r in ratios(g, H[[0, *range(len(H) - 1)]], W)
+        ),
+        "the slope belongs to the wrong step",
+    ),
+    (
+        "soft_constraint",
+        lambda *a: math.fsum((r - 1) ** 2 for r in ratios(*a, by=0)),
+        "the norm below belongs to g_{t+1}",
+    ),
+    ("reach", lambda W, H: product(W, H).square().sum().sqrt(), "the Frobenius norm"),
+    (
+        "reach",
+        lambda W, H: np.abs(np.linalg.eigvals(product(W, H).numpy())).max(),
+        "this is the spectral radius",
+    ),
+    (
+        "reach",
+        lambda W, H: torch.linalg.svdvals(product(W, H, backwards=True))[0],
+        "the Jacobians are in the wrong order",
+    ),
+    (
+        "reach",
+        lambda W, H: torch.linalg.svdvals(torch.matrix_power(W, len(H) - 1))[0],
+        "the factor 1 - h^2 is missing",
+    ),
+    (
+        "reach",
+        lambda W, H: torch.linalg.svdvals(product(W, torch.cat([H[:1], H])))[0],
+        "there are T Jacobians, not T + 1",
+    ),
+    (
+        "reach",
+        lambda W, H: torch.linalg.svdvals(product(W, torch.cat([H[:1], H[:-1]])))[0],
+        "the slopes are those of h_0 to h_{T-1}",
+    ),
+    ("reach", lambda W, H: torch.linalg.svdvals(product(W.t(), H))[0], "transposed"),
+    (
+        "days_back",
+        lambda n, share: int(np.argmax(np.cumsum(n.numpy()) >= share * n.sum().item())),
+        "it is one too few",
+    ),
+    (
+        "days_back",
+        lambda n, share: (
+            int(np.argmax(np.cumsum(n.numpy()) >= share * n.sum().item())) + 2
+        ),
+        "it is one too many",
+    ),
+    ("lstm_step", lstm("ifog"), "and this takes i, f, o, g"),
+    ("lstm_step", lstm("figo"), "and this takes f, i, g, o"),
+    ("lstm_step", lstm("fiog"), "and this takes f, i, o, g"),
+    ("lstm_step", lambda *a: reversed_pair(*lstm("ifgo")(*a)), "first H, then C"),
+    ("lstm_step", lstm("ifgo", lambda o, c, old: o * c), "H_t lacks the tanh"),
+    ("lstm_step", lstm("ifgo", lambda o, c, old: c.tanh()), "output gate is missing"),
+    ("lstm_step", lstm("ifgo", lambda o, c, old: o * old.tanh()), "the old cell state"),
+    (
+        "cell_gradients",
+        lambda *a: cells(*a, late=0),
+        "forget gate belongs to the wrong",
+    ),
+    ("cell_gradients", lambda *a: torch.flipud(cells(*a)), "order of the computation"),
+    (
+        "cell_gradients",
+        lambda h, F, O, C: cells(h, 0 * F, O, C),
+        "C_{t+1} to C_t is lost",
+    ),
+    (
+        "cell_gradients",
+        lambda h, F, O, C: cells(h, F, O**0, C),
+        "output gate is missing",
+    ),
+    (
+        "cell_gradients",
+        lambda *a: cells(*a, slope=lambda c: 1),
+        "slope of tanh is miss",
+    ),
+    (
+        "cell_gradients",
+        lambda *a: cells(*a, slope=lambda c: 1 - c * c),
+        "slope is 1 - C^2",
+    ),
+    (
+        "cell_gradients",
+        lambda *a: cells(*a, slope=lambda c: 1 - c.tanh()),
+        "not 1 - tanh(C)",
+    ),
+    ("rnn_size", lambda d, h: size(d, 4 * h * (d + h + 2), 1), "the RNN has one here"),
+    (
+        "rnn_size",
+        lambda d, h: size(d, 4 * h * (d + h + 1), 1),
+        "both networks have one",
+    ),
+    ("rnn_size", lambda d, h: size(d, 3 * h * (d + h + 2)), "a GRU's budget"),
+    ("rnn_size", lambda d, h: size(d, 4 * h * (h + 2)), "input weights are missing"),
+    ("rnn_size", lambda d, h: size(d, 4 * h * (d + h + 2)) + 1, "smallest that costs"),
+    ("rnn_size", lambda d, h: h << 2, "four times the units"),
+    (
+        "masked_loss",
+        lambda o, y, m: mean([mean(row) for row in squares(o, y)]),
+        "mask is not used",
+    ),
+    ("masked_loss", lambda o, y, m: masked(o, y, 1 - m), "the mask is turned round"),
+    (
+        "masked_loss",
+        lambda o, y, m: masked(o, y, m) * m.sum().item() / len(m),
+        "it is divided by all T steps",
+    ),
+    (
+        "masked_loss",
+        lambda o, y, m: nn.functional.l1_loss(o[m > 0], y[m > 0]),
+        "the errors are absolute",
+    ),
+    (
+        "masked_loss",
+        lambda o, y, m: (
+            nn.functional.mse_loss(o[m > 0], y[m > 0], reduction="sum") / m.sum()
+        ),
+        "samples and outputs are added up",
+    ),
+    ("aligned_windows", lambda p, T: windows(p, T, 0), "the targets are the inputs"),
+    (
+        "aligned_windows",
+        lambda p, T: windows(p, T, 2),
+        "the targets are two days ahead",
+    ),
+    ("aligned_windows", lambda p, T: reversed_pair(*windows(p, T)), "a day before"),
+    (
+        "aligned_windows",
+        lambda p, T: [w.t() for w in windows(p, T)],
+        "the windows come first",
+    ),
+    (
+        "aligned_windows",
+        lambda p, T: [torch.stack(list(w.unbind(1))[:-1], 1) for w in windows(p, T)],
+        "the last window is missing",
+    ),
+    ("error_by_position", lambda o, y: nn.functional.mse_loss(o, y), "one mean over"),
+    (
+        "error_by_position",
+        lambda o, y: torch.tensor([mean(row) for row in squares(*swapped(o, y))]),
+        "it runs over the samples",
+    ),
+    (
+        "error_by_position",
+        lambda o, y: torch.tensor([math.fsum(row) for row in squares(o, y)]),
+        "the errors are added up",
+    ),
+    (
+        "error_by_position",
+        lambda o, y: torch.tensor([mean(row) ** 0.5 for row in squares(o, y)]),
+        "these are roots of the means",
+    ),
+    (
+        "best_constant",
+        lambda t, v: (np.mean(v.numpy()), np.var(v.numpy())),
+        "it is their own mean",
+    ),
+    (
+        "best_constant",
+        lambda t, v: (np.mean(t.numpy()), np.var(t.numpy())),
+        "the error is that of training",
+    ),
+    (
+        "best_constant",
+        lambda t, v: (
+            mean(t.tolist()),
+            sum((x - mean(t.tolist())) ** 2 for x in v.tolist()),
+        ),
+        "the squared errors are added up",
+    ),
+    ("standardize", lambda p, n: scaled(p, p), "has seen the validation days"),
+    ("standardize", lambda p, n: scaled(p, p[n:]), "is that of the validation days"),
+    ("standardize", lambda p, n: scaled(p, p[:n], 1), "divides by n - 1"),
+    (
+        "standardize",
+        lambda p, n: scaled(p[:n], p[:n]),
+        "only the training days come back",
+    ),
+    (
+        "hit_rate",
+        lambda f, p: mean([float(both <= 0) for both in hits(f, p)]),
+        "the share of wrong directions",
+    ),
+    (
+        "hit_rate",
+        lambda f, p: mean([float(both >= 0) for both in hits(f, p)]),
+        "a day that does not move counts as right",
+    ),
+    ("hit_rate", lambda f, p: sum(both > 0 for both in hits(f, p)), "number of days"),
+    (
+        "palindrome_task",
+        lambda half: read(digits(half, second=lambda row: row)),
+        "the second half must run backwards",
+    ),
+    (
+        "palindrome_task",
+        lambda half: (torch.tensor(digits(half)).t(), half[:, 0]),
+        "the last digit is read as well",
+    ),
+    (
+        "palindrome_task",
+        lambda half: (read(digits(half))[0], half[:, -1]),
+        "the target is the last digit of the first half",
+    ),
+    (
+        "palindrome_task",
+        lambda half: (read(digits(half))[0].t(), half[:, 0]),
+        "the batch comes first",
+    ),
+    ("forget_bias", both_biases, "both biases are set"),
+    ("forget_bias", one_bias, "the random start of bias_hh is still added"),
+    ("forget_bias", lambda i, h, v: one_bias(h, i, v), "of bias_ih is still added"),
+    ("forget_bias", lambda *a: cleared(*a, gate=0), "this is the input gate"),
+    ("forget_bias", lambda *a: cleared(*a, gate=2), "this is the candidate"),
+    ("forget_bias", lambda *a: cleared(*a, gate=3), "this is the output gate"),
+    ("half_life", lambda f: -1 / np.log(f), "this is the time until 1/e is left"),
+    ("half_life", lambda f: 1 / np.log2(f), "the sign is turned round"),
+    ("half_life", lambda f: -np.log2(f), "the fraction is upside down"),
+    ("half_life", lambda f: sum(f**k for k in range(10**4)), "this is the mean life"),
+    (
+        "time_gate",
+        lambda t, tau, s, r: roof((t - s) / tau, r),
+        "never comes round again",
+    ),
+    ("time_gate", lambda t, tau, s, r: roof(phi(t, tau, -s), r), "the shift is added"),
+    ("time_gate", lambda t, tau, s, r: roof(phi(t, tau, 0 * s), r), "is not used"),
+    ("time_gate", lambda t, tau, s, r: roof(phi(t, tau, s) * tau, r), "by the period"),
+    ("time_gate", lambda t, tau, s, r: roof(phi(t, tau, s), 2 * r), "twice as long"),
+    (
+        "time_gate",
+        lambda t, tau, s, r: torch.where(roof(phi(t, tau, s), r) > 0, 1.0, 0.0),
+        "the open gate is square",
+    ),
+    ("phase", lambda t, tau, s: phi(t, tau, s) * tau, "not divided by the period"),
+    ("phase", lambda t, tau, s: (t - s) / tau, "never comes round again"),
+    ("phase", lambda t, tau, s: phi(t, tau, -s), "the shift is added"),
+    (
+        "phase",
+        lambda t, tau, s: ((t - s) / tau).frac(),
+        "fmod keeps the sign",
+    ),
+    (
+        "phase",
+        lambda t, tau, s: torch.where(t > s, phi(t, tau, s), 0.0),
+        "the clock stands still before the shift",
+    ),
+    ("share_open", lambda n, *a: sum(days_open(1, n, *a)), "a number of days"),
+    ("share_open", lambda n, *a: sum(days_open(0, n, *a)) / n, "the days run from 0"),
+    ("share_open", lambda n, *a: 1 - sum(days_open(1, n, *a)) / n, "it is closed"),
+    ("share_open", lambda n, tau, s, r: float(r), "r_on is the share of all times"),
+    ("top_k", lambda o, k: best(o, k, largest=False), "the least likely are kept"),
+    ("top_k", lambda o, k: best(o, k + 1), "one too many is kept"),
+    ("top_k", lambda o, k: best(o, len(o)), "nothing is left out"),
+    ("top_k", lambda o, k: (best(o, k) > 0) / k, "all of the k are equally likely"),
+    (
+        "top_k",
+        lambda o, k: torch.where(best(o, k) > 0, best(o, len(o)), 0.0),
+        "the probabilities do not add up to 1",
+    ),
+    (
+        "with_temperature",
+        lambda o, T: torch.exp(o * T) / torch.exp(o * T).sum(),
+        "the knob is turned the wrong way",
+    ),
+    (
+        "with_temperature",
+        lambda o, T: torch.exp(o) / T / (torch.exp(o) / T).sum(),
+        "the knob does nothing",
+    ),
+    ("with_temperature", lambda o, T: o * (1 / T), "these are the scores"),
+    (
+        "with_temperature",
+        lambda o, T: o / T - torch.logsumexp(o / T, 0),
+        "these are logarithms",
+    ),
+    ("letters", lambda r, n: classes(r, r), "the bounds know the days to come"),
+    ("letters", lambda r, n: classes(r, r[n:]), "those of the validation days"),
+    ("letters", lambda r, n: classes(r, r[:n]) + 1, "the classes run from 1 to 5"),
+    ("letters", lambda r, n: 4 - classes(r, r[:n]), "the classes run downwards"),
+    ("letters", lambda r, n: classes(r[:n], r[:n]), "only the training days come back"),
+    (
+        "letters",
+        lambda r, n: classes(r, r[:n], (0.25, 0.5, 0.75)),
+        "there are quarters",
+    ),
+    (
+        "rnn_step",
+        lambda X, H, W, U, b: step()(X, 0 * H, W, U, 0 * b) + H @ U.t() + b,
+        "tanh must take the whole sum",
+    ),
+    (
+        "rnn_step",
+        lambda X, H, W, U, b: step()(X, 0 * H, W, U, b) + H @ U.t(),
+        "stays outside it",
+    ),
+    (
+        "skill",
+        lambda f, p: (
+            1
+            - (1 - skill(f, p))
+            * mean(
+                [
+                    (a - b) ** 2
+                    for a, b in zip(p.tolist()[:-1], p.tolist()[1:], strict=True)
+                ]
+            )
+            / np.var(p.numpy()[1:])
+        ),
+        "compared with the mean of the closes",
+    ),
+    ("deltas", outside, "must take the whole sum"),
+    ("gradient_by_lag", lambda *a: lags(*a, late=1), "the states are one step late"),
+    (
+        "head_gradients",
+        lambda O, Y, H, W: from_scores((O - Y) / O[..., 0].numel(), H, W),
+        "softmax is missing",
+    ),
+    (
+        "head_gradients",
+        lambda O, Y, H, W: from_scores(
+            (O.exp() / O.exp().sum(1, True) - Y) / O[..., 0].numel(), H, W
+        ),
+        "softmax runs over the samples",
+    ),
+    (
+        "head_gradients",
+        lambda O, Y, H, W: from_scores(
+            (O.exp() / O.exp().sum(0, True) - Y) / O[..., 0].numel(), H, W
+        ),
+        "softmax runs over the steps",
+    ),
+    (
+        "days_back",
+        lambda n, share: days(n.tolist()[::-1], share),
+        "counted from the far end",
+    ),
+    (
+        "days_back",
+        lambda n, share: days(sorted(n.tolist())[::-1], share),
+        "the norms are sorted",
+    ),
+    (
+        "days_back",
+        lambda n, share: days([v * v for v in n.tolist()], share),
+        "the norms are squared",
+    ),
+    (
+        "days_back",
+        lambda n, share: sum(v >= (1 - share) * max(n.tolist()) for v in n.tolist()),
+        "whose own norm is large",
+    ),
+    (
+        "reach",
+        lambda W, H: torch.linalg.svdvals(W @ product(W, H) @ torch.linalg.inv(W))[0],
+        "the slope scales the rows of W_hh",
+    ),
+    (
+        "soft_constraint",
+        lambda g, H, W: sum((r - 1) ** 2 for r in ratios(g, H, W.t())),
+        "W_hh is transposed",
+    ),
+    (
+        "lstm_step",
+        written(lambda i, f, g: (f, i, 1 / (1 + np.exp(-g)))),
+        "takes tanh, not the sigmoid",
+    ),
+    ("lstm_step", written(lambda i, f, g: (f, i, g)), "the candidate lacks its tanh"),
+    (
+        "lstm_step",
+        written(lambda i, f, g: (f, 1.0, np.tanh(g))),
+        "the input gate is missing",
+    ),
+    (
+        "lstm_step",
+        written(lambda i, f, g: (1.0, i, np.tanh(g))),
+        "the forget gate is missing",
+    ),
+    (
+        "lstm_step",
+        written(lambda i, f, g: (1 - f, i, np.tanh(g))),
+        "keeps what it should forget",
+    ),
+    (
+        "aligned_windows",
+        lambda p, T: (windows(p, T)[0], p.flip(0)[: len(p) - T].flip(0)),
+        "only the close after the window",
+    ),
+    (
+        "aligned_windows",
+        lambda p, T: tuple(
+            torch.stack([w[:, k] for k in range(0, w.shape[1], T)], 1)
+            for w in windows(p, T)
+        ),
+        "the windows do not overlap",
+    ),
+    (
+        "error_by_position",
+        lambda o, y: torch.tensor(
+            [mean([e**0.5 for e in row]) for row in squares(o, y)]
+        ),
+        "the errors are absolute",
+    ),
+    (
+        "error_by_position",
+        lambda o, y: torch.tensor(
+            [mean(row) ** 2 for row in (o - y).flatten(1).tolist()]
+        ),
+        "errors of both signs cancel",
+    ),
+    (
+        "error_by_position",
+        lambda o, y: torch.tensor(
+            [
+                mean([mean(row) for row in squares(o[:t], y[:t])])
+                for t in range(1, len(o) + 1)
+            ]
+        ),
+        "the mean up to each step",
+    ),
+    (
+        "masked_loss",
+        lambda o, y, m: masked(o, y, m) * np.count_nonzero(m.numpy()),
+        "the division by the number of steps",
+    ),
+    (
+        "masked_loss",
+        lambda o, y, m: masked(o, y, m) * len(o[0]),
+        "the samples are added up; average",
+    ),
+    (
+        "masked_loss",
+        lambda o, y, m: masked(o, y, m) * len(o[0, 0]),
+        "average over all q of them",
+    ),
+    (
+        "best_constant",
+        lambda t, v: guess(v, mean(t.tolist() + v.tolist())),
+        "the mean of all",
+    ),
+    (
+        "best_constant",
+        lambda t, v: guess(v, sorted(t.tolist())[(len(t) - 1) // 2]),
+        "the median makes",
+    ),
+    (
+        "best_constant",
+        lambda t, v: guess(v, t.tolist().pop()),
+        "the last training target",
+    ),
+    (
+        "best_constant",
+        lambda t, v: (t.mean(), guess(v, mean(t.tolist()))[1] ** 0.5),
+        "this is the root of the mean",
+    ),
+    (
+        "hit_rate",
+        lambda f, p: mean(
+            [
+                float(m > 0)
+                for m, a, b in zip(
+                    hits(f, p), p.tolist()[:-1], p.tolist()[1:], strict=True
+                )
+                if a != b
+            ]
+        ),
+        "days that do not move are left out",
+    ),
+    (
+        "hit_rate",
+        lambda f, p: mean(
+            [
+                float(a * b > 0)
+                for a, b in zip(np.diff(f.numpy()), np.diff(p.numpy())[1:], strict=True)
+            ]
+        ),
+        "from one forecast to the next",
+    ),
+    (
+        "hit_rate",
+        lambda f, p: mean(
+            [
+                float((a > 0) == (b > 0))
+                for a, b in zip(f.tolist(), p.tolist()[1:], strict=True)
+            ]
+        ),
+        "whether they are above zero",
+    ),
+    (
+        "standardize",
+        lambda p, n: scaled(p, p[:n]) / np.std(p[:n].numpy()),
+        "it is divided by the variance",
+    ),
+    (
+        "standardize",
+        lambda p, n: scaled(p, p[:n]) + p[:n].mean() / np.std(p[:n].numpy()),
+        "the mean is not taken away",
+    ),
+    (
+        "standardize",
+        lambda p, n: torch.cat(
+            [scaled(part, part) for part in p.split([n, len(p) - n])]
+        ),
+        "are scaled apart",
+    ),
+    (
+        "standardize",
+        lambda p, n: (
+            scaled(p, p[:n]) + (p[:n].mean() - p.mean()) / np.std(p[:n].numpy())
+        ),
+        "the mean is that of all days",
+    ),
+    (
+        "standardize",
+        lambda p, n: scaled(p, p[:n]) * np.std(p[:n].numpy()) / np.std(p.numpy()),
+        "the standard deviation is that of all days",
+    ),
+    (
+        "forget_bias",
+        lambda i, h, v: forget(i, h, lambda old: old + v),
+        "the value is added to what was there",
+    ),
+    ("forget_bias", lambda i, h, v: (0 * i, 0 * h + v), "all gates are set"),
+    ("half_life", lambda f: 1 / (2 - 2 * f), "it does not take the same amount away"),
+    (
+        "half_life",
+        lambda f: math.ceil(-1 / math.log2(f) - 1e-9),
+        "it is not to be rounded",
+    ),
+    (
+        "palindrome_task",
+        lambda half: (
+            torch.tensor(digits(half, lambda row: row[-2:0:-1])).t(),
+            half[:, 0],
+        ),
+        "the middle digit is doubled",
+    ),
+    (
+        "palindrome_task",
+        lambda half: read(
+            [a + b for a, b in zip(half.tolist(), half.tolist()[::-1], strict=True)]
+        ),
+        "flip the digits, not the batch",
+    ),
+    (
+        "phase",
+        lambda t, tau, s: torch.from_numpy(
+            np.abs((t - s).numpy()) % tau.numpy() / tau.numpy()
+        ),
+        "the phase runs backwards",
+    ),
+    (
+        "phase",
+        lambda t, tau, s: torch.from_numpy(
+            np.mod(t.numpy() / tau.numpy() - s.numpy(), 1)
+        ),
+        "after the division",
+    ),
+    (
+        "share_open",
+        lambda n, *a: mean(heights(n, *a)),
+        "how far the gate is open in the mean",
+    ),
+    (
+        "share_open",
+        lambda n, *a: mean([float(k > 0.5) for k in heights(n, *a)]),
+        "from one half on",
+    ),
+    (
+        "time_gate",
+        lambda t, tau, s, r: roof(((t - s) / tau).frac(), r),
+        "fmod keeps the sign",
+    ),
+    (
+        "time_gate",
+        lambda t, tau, s, r: (phi(t, tau, s) <= r / 2) * phi(t, tau, s) * 2 / r,
+        "the gate only rises",
+    ),
+    (
+        "time_gate",
+        lambda t, tau, s, r: torch.minimum(
+            2 * phi(t, tau, s) / r, 2 - 2 * phi(t, tau, s) / r
+        ),
+        "below zero: clamp it",
+    ),
+    (
+        "letters",
+        lambda r, n: torch.from_numpy(
+            np.digitize(
+                r.numpy(),
+                np.linspace(min(r[:n].tolist()), max(r[:n].tolist()), 6)[1:5],
+                right=True,
+            )
+        ),
+        "the classes are equally wide",
+    ),
+    (
+        "top_k",
+        lambda o, k: (
+            torch.where(best(o, k) > 0, o, 0.0).exp()
+            / torch.where(best(o, k) > 0, o, 0.0).exp().sum()
+        ),
+        "a score of zero is not",
+    ),
+    (
+        "top_k",
+        lambda o, k: torch.tensor(sorted(best(o, k).tolist())[::-1][:k]),
+        "only k numbers come back",
+    ),
+    (
+        "with_temperature",
+        lambda o, T: best(o, len(o)) / T,
+        "the probabilities do not add up to 1",
+    ),
+    (
+        "with_temperature",
+        lambda o, T: best(best(o, len(o)) / T, len(o)),
+        "belongs into the exponent",
+    ),
+    (
+        "with_temperature",
+        lambda o, T: best(best(o / T, len(o)), len(o)),
+        "softmax comes twice",
+    ),
+]

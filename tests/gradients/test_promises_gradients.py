@@ -1,0 +1,500 @@
+"""What the room of gradients promises: starts, bounds, rules and cuts, done by hand."""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.autograd.functional import jacobian
+
+from rnn_companion import bptt, truncation
+from rnn_companion import gradients as gr
+from rnn_companion.gradients.optimizers import (
+    SGD,
+    Adam,
+    ByHand,
+    Momentum,
+    RMSprop,
+    Rule,
+    descend,
+)
+from tests.recurrences import assert_equal, network, random
+
+STARTS = ("gaussian", "orthogonal", "identity")
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+# Starts
+
+
+def test_the_identity_is_the_identity_and_draws_nothing() -> None:
+    draw = seeded()
+    W = gr.starting_matrix("identity", 5, 0.7, draw)
+    assert torch.equal(W, 0.7 * torch.eye(5, dtype=torch.float64))
+    assert torch.equal(draw.get_state(), seeded().get_state())
+
+
+def test_an_orthogonal_start_is_any_rotation_not_the_identity() -> None:
+    """Saxe et al.: drawn evenly, so entries have mean 0 and variance 1/h."""
+    W = gr.starting_matrix("orthogonal", 60, 1.0, seeded())
+    assert_equal([W.T @ W], [torch.eye(60, dtype=torch.float64)])
+    assert abs(float(W.mean())) < 0.01
+    assert float(W.diagonal().abs().mean()) < 0.3
+    other = gr.starting_matrix("orthogonal", 60, 1.0, seeded(1))
+    assert float((W * other).sum().abs()) < 10  # 60 if the two were the same
+
+
+def test_a_gaussian_start_has_independent_normal_entries() -> None:
+    """The circular law: with radius 1 their standard deviation is near 1/sqrt(h)."""
+    W = gr.starting_matrix("gaussian", 100, 1.0, seeded())
+    scaled = W / W.std()
+    assert W.std().item() == pytest.approx(0.1, rel=0.15)
+    assert abs(float(scaled.mean())) < 0.04
+    assert (scaled**4).mean().item() == pytest.approx(3, rel=0.1)  # normal
+    assert not torch.allclose(W.T @ W, torch.eye(100, dtype=torch.float64), atol=0.3)
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_the_same_draw_is_scaled_for_every_radius(start: str) -> None:
+    one, three = (gr.starting_matrix(start, 6, r, seeded()) for r in (1.0, 3.0))
+    assert_equal([three], [3 * one])
+    nothing = gr.starting_matrix(start, 6, 0.0, seeded())
+    assert torch.equal(nothing.abs(), torch.zeros(6, 6, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("radius", [-0.1, math.inf, math.nan])
+def test_a_radius_that_no_matrix_has_is_refused(radius: float) -> None:
+    message = rf"^radius must be finite and not negative, got {radius}$"
+    with pytest.raises(ValueError, match=message):
+        gr.starting_matrix("gaussian", 3, radius, seeded())
+
+
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+def test_a_cells_inputs_add_their_scale_to_a_preactivation(kind: str) -> None:
+    """Inputs of variance one: W_x x has standard deviation input_scale; no biases."""
+    cell = gr.make_cell(kind, 900, 10, radius=0.5, input_scale=2.0, generator=seeded())
+    assert cell.weight_ih.std().item() * 30 == pytest.approx(2.0, rel=0.03)
+    assert cell.weight_ih.mean().item() * 30 == pytest.approx(0, abs=0.1)
+    added = random(2000, 900, seed=1) @ cell.weight_ih.T
+    assert added.std().item() == pytest.approx(2.0, rel=0.05)
+    assert not cell.bias_ih.any()
+    assert not cell.bias_hh.any()
+    assert cell.weight_hh.dtype == torch.float64
+    radii = [gr.spectral_radius(W.detach()) for W in cell.weight_hh.split(10)]
+    assert radii == pytest.approx([0.5] * len(radii))
+
+
+def test_input_scale_is_one_unless_told_otherwise() -> None:
+    told = gr.make_cell(
+        "rnn", 4, 3, radius=1.0, input_scale=1.0, start="gaussian", generator=seeded()
+    )
+    plain = gr.make_cell("rnn", 4, 3, radius=1.0, generator=seeded())
+    assert_equal(list(plain.parameters()), list(told.parameters()))
+
+
+def test_only_an_lstm_has_a_forget_bias_and_only_there() -> None:
+    for kind, rows in (("lstm", 4), ("gru", 3), ("rnn", 1)):
+        cell = gr.make_cell(kind, 2, 3, radius=1.0, forget_bias=1.5, generator=seeded())
+        expected = torch.zeros(3 * rows, dtype=torch.float64)
+        if kind == "lstm":
+            expected[3:6] = 1.5
+        assert torch.equal(cell.bias_ih + cell.bias_hh, expected)
+
+
+@pytest.mark.parametrize("module", [nn.RNN, nn.LSTM, nn.GRU])
+def test_a_cell_of_a_module_is_its_first_layer(module: Any) -> None:  # noqa: ANN401
+    """In float64, whatever the module has, and apart from it."""
+    layers = module(3, 4, 2)
+    before = torch.get_rng_state()
+    cell = gr.cell_of(layers)
+    assert torch.equal(torch.get_rng_state(), before)
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    for name in names:
+        found, expected = getattr(cell, name), getattr(layers, f"{name}_l0")
+        assert found.dtype == torch.float64
+        assert torch.equal(found, expected.double())
+    with torch.no_grad():
+        layers.weight_hh_l0.zero_()
+    assert cell.weight_hh.any()
+
+
+# Jacobians
+
+
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+def test_every_jacobian_is_autograds_of_its_own_step(kind: str) -> None:
+    """`eq-grad-jacobian`; of an LSTM with respect to h and c together."""
+    cell, X = gr.Drive(cell=kind, hidden_size=3, length=4, radius=1.4).make()
+
+    def step(t: int, state: Tensor) -> Tensor:
+        if isinstance(cell, nn.LSTMCell):
+            return torch.cat(cell(X[t], (state[:3], state[3:])))
+        stepped: Tensor = cell(X[t], state)
+        return stepped
+
+    found = gr.jacobians(cell, X)
+    state = torch.zeros(6 if kind == "lstm" else 3, dtype=torch.float64)
+    assert torch.equal(gr.states(cell, X)[0], state)
+    for t in range(4):
+        expected = jacobian(lambda s, t=t: step(t, s), state)
+        assert_equal([found[t]], [expected])
+        state = step(t, state).detach()
+        assert_equal([gr.states(cell, X)[t + 1]], [state])
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_the_bound_is_the_largest_slope_times_the_norm_to_the_lag(start: str) -> None:
+    """`eq-grad-bound`; the slopes of tanh by autograd, the norm by eigenvalues."""
+    drive = gr.Drive(
+        hidden_size=4, length=6, start=start, radius=0.9, input_scale=0.8, seed=3
+    )
+    cell, X = drive.make()
+    h, slopes = torch.zeros(4, dtype=torch.float64), []
+    for x in X:
+        a = (cell.weight_ih @ x + cell.weight_hh @ h).detach().requires_grad_()
+        h = torch.tanh(a)
+        slopes.append(torch.autograd.grad(h.sum(), a)[0].max())
+        h = h.detach()
+    W = cell.weight_hh.detach()
+    sigma = torch.linalg.eigvalsh(W.T @ W).max().sqrt()
+    factor = float(max(slopes) * sigma)
+    assert max(slopes) < 1
+    expected = torch.tensor([factor**lag for lag in range(7)], dtype=torch.float64)
+    torch.testing.assert_close(drive.bound(), expected, rtol=1e-12, atol=0)
+
+
+def test_the_norm_across_a_lag_is_that_of_the_product() -> None:
+    J = random(4, 3, 3)
+    found = gr.norm_against_lag(J)
+    product = torch.eye(3, dtype=torch.float64)
+    for lag in range(5):
+        expected = torch.linalg.eigvalsh(product.T @ product).max().sqrt()
+        torch.testing.assert_close(found[lag], expected)
+        if lag < 4:
+            product = product @ J[3 - lag]
+    assert len(found) == 5
+    assert gr.norm_against_lag(J, []).shape == (0,)
+    assert gr.products(J.float()).dtype == torch.float32
+
+
+def test_the_drive_is_standard_normal_noise_of_its_seed() -> None:
+    drive = gr.Drive(hidden_size=20, length=500)
+    cell, X = drive.make()
+    assert X.shape == (500, 20)
+    assert abs(float(X.mean())) < 0.03
+    assert X.std().item() == pytest.approx(1, rel=0.03)
+    share = (X @ cell.weight_ih.T).std().item()
+    assert share == pytest.approx(0.5, rel=0.12)
+    assert torch.equal(drive.make()[1], X)
+    assert not torch.equal(gr.Drive(hidden_size=20, length=500, seed=1).make()[1], X)
+
+
+def test_the_drive_of_the_chapters_curves() -> None:
+    assert asdict(gr.Drive()) == {
+        "cell": "rnn",
+        "hidden_size": 32,
+        "length": 50,
+        "radius": 1.0,
+        "input_scale": 0.5,
+        "start": "gaussian",
+        "forget_bias": 0.0,
+        "seed": 0,
+    }
+
+
+def test_the_drives_eigenvalues_are_those_of_every_gate() -> None:
+    drive = gr.Drive(cell="gru", hidden_size=4, length=2, seed=2)
+    cell, _ = drive.make()
+    found = drive.eigenvalues()
+    assert found.shape == (12,)
+    gates = cell.weight_hh.detach().split(4)
+    for W, values in zip(gates, found.split(4), strict=True):
+        assert values.sum().real.item() == pytest.approx(W.trace().item())
+        product = values.prod()
+        assert product.real.item() == pytest.approx(torch.linalg.det(W).item())
+
+
+@pytest.mark.parametrize("measure", [gr.spectral_radius, gr.spectral_norm, gr.products])
+def test_one_entry_that_is_no_number_is_enough(measure: Any) -> None:  # noqa: ANN401
+    for bad in (math.nan, -math.inf):
+        W = torch.eye(3, dtype=torch.float64).repeat(2, 1, 1)
+        W[0, 1, 2] = bad
+        with pytest.raises(ValueError, match="entries that are NaN or infinite"):
+            measure(W[0] if measure is not gr.products else W)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (3, 2), (2, 2, 3)])
+def test_what_is_not_square_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="it must be square"):
+        gr.products(torch.ones(shape))
+    if len(shape) < 3:
+        with pytest.raises(ValueError, match="it must be square"):
+            gr.spectral_radius(torch.ones(shape))
+
+
+# Remedies
+
+
+def test_clipping_in_plain_numbers() -> None:
+    """`eq-grad-clip`: 3 and 4 are one vector of length 5."""
+    gradients = [torch.tensor([3.0]), torch.tensor([[4.0]])]
+    assert float(gr.total_norm(gradients)) == 5
+    for threshold, expected in (
+        (2.5, (1.5, 2.0)),
+        (5.0, (3.0, 4.0)),
+        (9.0, (3.0, 4.0)),
+    ):
+        found = gr.clip(gradients, threshold)
+        assert [g.shape for g in found] == [(1,), (1, 1)]
+        assert [g.item() for g in found] == pytest.approx(expected)
+    assert [g.item() for g in gradients] == [3, 4]  # left as they were
+    for threshold in (0.0, -1.0, math.nan):
+        with pytest.raises(ValueError, match=r"^threshold must be positive, got "):
+            gr.clip(gradients, threshold)
+    with pytest.raises(ValueError, match=r"^the gradient has norm inf"):
+        gr.clip([*gradients, torch.tensor([math.inf])], 1.0)
+
+
+# Rules of descent
+
+
+def steps(rule: Rule, gradients: list[float], w: float = 1.0) -> list[float]:
+    weight, found = torch.tensor([w]).double(), []
+    state = rule.start(weight)
+    for g in gradients:
+        weight, state = rule.step(weight, torch.tensor([g]).double(), state)
+        found.append(weight.item())
+    return found
+
+
+def test_the_rules_in_plain_numbers() -> None:
+    """Two steps with the gradients 2 and -1, from w = 1."""
+    g_1, g_2 = 2.0, -1.0
+    assert steps(SGD(0.1), [g_1, g_2]) == pytest.approx([0.8, 0.9])
+    u_2 = 0.5 * g_1 + g_2  # eq-momentum
+    expected = [1 - 0.1 * g_1, 1 - 0.1 * g_1 - 0.1 * u_2]
+    assert steps(Momentum(0.1, mu=0.5), [g_1, g_2]) == pytest.approx(expected)
+    v_1 = 0.25 * g_1**2  # eq-rmsprop
+    v_2 = 0.75 * v_1 + 0.25 * g_2**2
+    w_1 = 1 - 0.1 * g_1 / (math.sqrt(v_1) + 0.5)
+    w_2 = w_1 - 0.1 * g_2 / (math.sqrt(v_2) + 0.5)
+    found = steps(RMSprop(0.1, beta=0.75, eps=0.5), [g_1, g_2])
+    assert found == pytest.approx([w_1, w_2])
+    m_2 = (0.6 * 0.4 * g_1 + 0.4 * g_2) / (1 - 0.6**2)  # eq-adam, without bias
+    v_2 = (0.75 * 0.25 * g_1**2 + 0.25 * g_2**2) / (1 - 0.75**2)
+    w_1 = 1 - 0.1 * g_1 / (abs(g_1) + 0.5)
+    w_2 = w_1 - 0.1 * m_2 / (math.sqrt(v_2) + 0.5)
+    found = steps(Adam(0.1, beta_1=0.6, beta_2=0.75, eps=0.5), [g_1, g_2])
+    assert found == pytest.approx([w_1, w_2])
+
+
+def test_the_rules_have_torchs_defaults() -> None:
+    weight = [nn.Parameter(torch.zeros(1))]
+    rmsprop = torch.optim.RMSprop(weight).defaults
+    adam = torch.optim.Adam(weight).defaults
+    assert asdict(RMSprop(0.1)) == {
+        "eta": 0.1,
+        "beta": rmsprop["alpha"],
+        "eps": rmsprop["eps"],
+    }
+    assert asdict(Adam(0.1)) == {
+        "eta": 0.1,
+        "beta_1": adam["betas"][0],
+        "beta_2": adam["betas"][1],
+        "eps": adam["eps"],
+    }
+    assert asdict(Momentum(0.1)) == {"eta": 0.1, "mu": 0.9}
+
+
+def test_the_ends_of_the_ranges_of_settings() -> None:
+    """Zero is a share of the past that may be kept; one is not, for nothing is new."""
+    gradients = [2.0, -1.0, 0.5]
+    assert steps(Momentum(0.1, mu=0.0), gradients) == steps(SGD(0.1), gradients)
+    assert steps(Adam(0.1, beta_1=0.0, beta_2=0.0), gradients) == pytest.approx(
+        [0.9, 1.0, 0.9]  # each by eta against the sign
+    )
+    for make in (
+        lambda: Momentum(0.1, mu=1.0),
+        lambda: RMSprop(0.1, beta=1.0),
+        lambda: Adam(0.1, beta_1=1.0),
+        lambda: Adam(0.1, eps=0.0),
+        lambda: SGD(-0.1),
+    ):
+        with pytest.raises(ValueError, match="must be"):
+            make()
+
+
+def test_a_path_begins_at_its_starting_point() -> None:
+    start = random(2, 3)
+    assert torch.equal(descend(SGD(0.1), lambda w: w, start, 0), start.unsqueeze(0))
+    path = descend(Momentum(0.1), lambda w: 2 * w, start, 2)
+    first = start - 0.1 * 2 * start
+    second = first - 0.1 * (0.9 * 2 * start + 2 * first)
+    assert_equal(list(path), [start, first, second])
+
+
+def test_every_weight_of_every_group_remembers_its_own() -> None:
+    """Each as if it were alone, also where some weights got no gradient once."""
+    weights = [nn.Parameter(random(3, seed=s)) for s in range(3)]
+    starts = [w.detach().clone() for w in weights]
+    optimizer = ByHand([{"params": weights[:2]}, {"params": weights[2:]}], Adam(0.1))  # type: ignore[list-item]
+    for k in range(3):
+        for n, w in enumerate(weights):
+            w.grad = None if (n, k) == (1, 1) else random(3, seed=10 * n + k)
+        optimizer.step()
+    for n, (w, at) in enumerate(zip(weights, starts, strict=True)):
+        state = Adam(0.1).start(at)
+        for k in range(3):
+            if (n, k) != (1, 1):
+                at, state = Adam(0.1).step(at, random(3, seed=10 * n + k), state)
+        assert_equal([w.detach()], [at])
+
+
+# Truncation
+
+
+@pytest.mark.parametrize("T", [0, -1, 2.0, True])
+def test_a_length_is_a_whole_number_of_steps(T: Any) -> None:  # noqa: ANN401
+    message = rf"^T must be a whole number of at least 1, got {T!r}$"
+    for make in (
+        truncation.full,
+        lambda T: truncation.regular(T, 2),
+        lambda T: truncation.randomized(T, 0.5, seeded()),
+        lambda T: truncation.all_patterns(T, 0.5),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make(T)
+
+
+def test_regular_weights_are_zero_where_a_part_begins() -> None:
+    """`eq-grad-regular`, parts of three of eight steps."""
+    assert truncation.regular(8, 3).tolist() == [1, 1, 1, 0, 1, 1, 0, 1]
+    assert truncation.regular(8, 1).tolist() == [1, 0, 0, 0, 0, 0, 0, 0]
+    assert truncation.regular(8, 8).tolist() == [1] * 8
+    assert truncation.full(1).tolist() == [1]
+
+
+def test_patterns_are_all_outcomes_of_one_draw() -> None:
+    """Two steps in plain numbers, and the longest sequence that may be listed."""
+    xi, probability = truncation.all_patterns(2, 0.8)
+    listed = dict(zip(map(tuple, xi.tolist()), probability.tolist(), strict=True))
+    assert listed == pytest.approx(
+        {
+            (0.0, 0.0): 0.2**2,
+            (0.0, 1.25): 0.2 * 0.8,
+            (1.25, 0.0): 0.8 * 0.2,
+            (1.25, 1.25): 0.8**2,
+        }
+    )
+    assert truncation.all_patterns(16, 0.5).xi.shape == (2**16, 16)
+    assert truncation.randomized(3, 0.5, seeded()).shape == (3,)
+    assert truncation.randomized(3, 0.5, seeded(), draws=4).shape == (4, 3)
+
+
+def test_the_backward_pass_keeps_the_states_precision() -> None:
+    X, H_0, W_xh, W_hh, b_h = (
+        random(*s).float() for s in ((5, 2, 3), (2, 4), (4, 3), (4, 4), (4,))
+    )
+    H = bptt.rnn_forward(X, H_0, W_xh, W_hh, b_h)
+    G = random(5, 2, 4, seed=9).float()
+    kept = [t.clone() for t in (G, X, H, W_xh, W_hh)]
+    for found in (
+        truncation.truncated_backward(G, X, H, W_xh, W_hh, truncation.regular(5, 2)),
+        truncation.sliding_backward(G, X, H, W_xh, W_hh, 2),
+        bptt.rnn_backward(G, X, H, W_xh, W_hh),
+    ):
+        assert {gradient.dtype for gradient in found} == {torch.float32}
+        shapes = [tuple(gradient.shape) for gradient in found]
+        assert shapes == [(5, 2, 3), (2, 4), (4, 3), (4, 4), (4,)]
+    for before, after in zip(kept, (G, X, H, W_xh, W_hh), strict=True):
+        assert torch.equal(before, after)  # nothing is changed in place
+
+
+def test_a_link_cut_before_the_first_step_leaves_the_first_state_out() -> None:
+    """`xi_1` weighs the derivative that reaches H_0, and nothing else."""
+    X, H_0, W_xh, W_hh, b_h = (
+        random(*s) for s in ((4, 2, 3), (2, 4), (4, 3), (4, 4), (4,))
+    )
+    H, G = bptt.rnn_forward(X, H_0, W_xh, W_hh, b_h), random(4, 2, 4, seed=9)
+    weights = truncation.full(4)
+    whole = truncation.truncated_backward(G, X, H, W_xh, W_hh, weights)
+    weights[0] = 0.25
+    part = truncation.truncated_backward(G, X, H, W_xh, W_hh, weights)
+    assert_equal([part.H_0], [whole.H_0 / 4])
+    assert_equal([part.X, *part[2:]], [whole.X, *whole[2:]])
+
+
+def test_comparing_in_plain_numbers() -> None:
+    """Estimates (3, 0) and (3, 8) of (0, 5): their mean (3, 4) is as long as it."""
+    estimates = torch.tensor([[3.0, 0.0], [3.0, 8.0]])
+    found = truncation.compare(estimates, torch.tensor([0.0, 5.0]))
+    assert found.bias == pytest.approx(math.sqrt(9 + 1) / 5)
+    assert found.spread == pytest.approx(4 / 5)
+    assert found.cosine == pytest.approx(4 / 5)
+    weighed = truncation.compare(
+        estimates, torch.tensor([0.0, 5.0]), torch.tensor([0.75, 0.25])
+    )  # mean (3, 2), distances 2 and 6
+    assert weighed.bias == pytest.approx(math.sqrt(9 + 9) / 5)
+    assert weighed.spread == pytest.approx(math.sqrt(0.75 * 4 + 0.25 * 36) / 5)
+    assert weighed.cosine == pytest.approx(2 / math.sqrt(13))
+
+
+def test_mean_weights_of_the_shortest_sequence() -> None:
+    for name, weights in truncation.mean_weights(1, 1, 0.5).items():
+        assert weights.tolist() == [1], name
+    two = truncation.mean_weights(2, 5, 0.5)
+    assert two["regular"].tolist() == two["sliding"].tolist() == [1, 1]
+    assert two["without the weight"].tolist() == [1, 0.5]
+
+
+# Backpropagation by hand
+
+
+def test_forward_passes_keep_all_states_from_the_first_on() -> None:
+    X, H_0, C_0 = random(3, 2, 3), random(2, 4, seed=1), random(2, 4, seed=2)
+    H = bptt.rnn_forward(X, H_0, random(4, 3), random(4, 4), random(4))
+    assert H.shape == (4, 2, 4)
+    assert torch.equal(H[0], H_0)
+    lstm = random(16, 3), random(16, 4), random(16)
+    H, C, S = bptt.lstm_forward(X, H_0, C_0, *lstm)
+    assert torch.equal(H[0], H_0)
+    assert torch.equal(C[0], C_0)
+    i, f, g, o = S.chunk(4, dim=2)
+    assert_equal([C[1:], H[1:]], [f * C[:-1] + i * g, o * C[1:].tanh()])
+    W_x, W_h, b, b_hn = random(12, 3), random(12, 4), random(12), random(4, seed=3)
+    H, S, M = bptt.gru_forward(X, H_0, W_x, W_h, b, b_hn)
+    assert torch.equal(H[0], H_0)
+    assert_equal([M], [torch.einsum("tbh,gh->tbg", H[:-1], W_h[8:]) + b_hn])
+    _, z, n = S.chunk(3, dim=2)
+    assert_equal([H[1:]], [(1 - z) * n + z * H[:-1]])
+
+
+def test_no_gradient_at_the_cell_states_is_one_of_zero() -> None:
+    X, H_0, C_0 = random(3, 2, 3), random(2, 4, seed=1), random(2, 4, seed=2)
+    weights = random(16, 3), random(16, 4), random(16)
+    kept = bptt.lstm_forward(X, H_0, C_0, *weights)
+    G = random(3, 2, 4, seed=5)
+    none = bptt.lstm_backward(G, None, X, *kept, *weights[:2])
+    zero = bptt.lstm_backward(G, torch.zeros_like(G), X, *kept, *weights[:2])
+    assert_equal(none, zero)
+
+
+@pytest.mark.parametrize(
+    ("ours", "torchs"), [(bptt.RNN, nn.RNN), (bptt.LSTM, nn.LSTM), (bptt.GRU, nn.GRU)]
+)
+def test_modules_return_the_last_state_of_every_layer(ours: Any, torchs: Any) -> None:  # noqa: ANN401
+    """Three layers, two samples, seven steps: no two sizes that could be mistaken."""
+    module = network(torchs, 5, 4, 3)
+    other = ours(5, 4, 3, dtype=torch.float64)
+    other.load_state_dict(module.state_dict())
+    X = random(7, 2, 5, seed=1)
+    (H, last), (expected, expected_last) = other(X), module(X)
+    if isinstance(last, tuple):
+        assert_equal([H, *last], [expected, *expected_last])
+    else:
+        assert_equal([H, last], [expected, expected_last])
