@@ -3,6 +3,7 @@
 import json
 import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -38,9 +39,14 @@ from rnn_companion.forecasting.engine import (
     HandWrittenGradients,
     training_step,
 )
-from rnn_companion.forecasting.experiment import DivergenceError, provenance
+from rnn_companion.forecasting.experiment import DivergenceError
 from rnn_companion.forecasting.grid import GridError, cost, study_table
-from rnn_companion.forecasting.records import Forecasts, Provenance, RecordFile
+from rnn_companion.forecasting.records import (
+    RESULTS,
+    Forecasts,
+    Provenance,
+    RecordFile,
+)
 from rnn_companion.forecasting.windows import (
     MinMaxScaler,
     cut_windows,
@@ -462,9 +468,11 @@ def test_a_record_holds_every_number_of_its_run() -> None:
 
 
 def test_where_a_record_comes_from_is_told_to_the_millisecond() -> None:
-    found = provenance("made", "sum", torch.device("cpu"), 1.23456, 7)
+    started = time.perf_counter() - 1000
+    found = Provenance.of_run("memory", "made", "sum", torch.device("cpu"), started)
     assert (found.data, found.checksum, found.device) == ("made", "sum", "cpu")
-    assert (found.seconds, found.results) == (1.235, 7)
+    assert 1000 <= found.seconds == round(found.seconds, 3)
+    assert found.results == RESULTS["memory"]
     assert set(found.versions) == {"python", "torch", "rnn_companion"}
     when = datetime.fromisoformat(found.date)
     assert when.tzinfo == UTC
@@ -521,7 +529,7 @@ def test_the_table_of_forecasts_is_in_dollars_and_in_order() -> None:
 
 
 def test_forecasts_that_are_not_kept_cannot_be_cut_down() -> None:
-    bare = record().without_forecasts()
+    bare = record().with_forecasts("none")
     for which in ("all", "ends", "none"):
         assert bare.with_forecasts(which) == bare
     long = record(mse_by_position=(0.1, 0.2, 0.3)).with_forecasts("ends").forecasts
@@ -534,7 +542,8 @@ def test_forecasts_that_are_not_kept_cannot_be_cut_down() -> None:
 def test_a_key_does_not_depend_on_the_order_of_settings() -> None:
     one, other = {"b": 1, "a": {"d": 2, "c": 3}}, {"a": {"c": 3, "d": 2}, "b": 1}
     assert record(settings=one).key == record(settings=other).key
-    assert json.loads(record(settings=one).key) == [one, "sum", 1]
+    filled = asdict(Experiment()) | one  # what is missing has its default
+    assert json.loads(record(settings=one).key) == [filled, "sum", 1]
 
 
 def test_an_empty_file_holds_no_records_and_takes_the_first(tmp_path: Path) -> None:
