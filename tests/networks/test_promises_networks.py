@@ -102,31 +102,17 @@ def test_a_stack_starts_from_one_state_a_layer_and_names_another(
         networks.lstm_stack(networks.lstm, X, fits, wrong, lstm)
 
 
-def test_a_wrong_shape_is_named_with_the_one_expected_and_why() -> None:
+def test_a_wrong_shape_is_named_with_the_one_expected() -> None:
+    X, H_0 = random(5, 2, 3), random(2, 4)
     layer = random(4, 3), random(4, 4), random(4)
-    with pytest.raises(
-        ValueError,
-        match=r"^H_0 has shape \(1, 4\): expected \(2, 4\), as X has batch size 2 and "
-        r"3 inputs, and W_xh has 4 units$",
-    ):
-        networks.check_rnn(random(5, 2, 3), random(1, 4), *layer)
-    with pytest.raises(
-        ValueError, match=r"^X has shape \(2, 3\): expected \(T, B, d\)"
-    ):
-        networks.check_rnn(random(2, 3), random(2, 4), *layer)
-    with pytest.raises(ValueError, match=r"^W_h has shape \(12, 4\): expected \(16, 4"):
-        networks.check_lstm(
-            random(5, 2, 3),
-            random(2, 4),
-            random(2, 4),
-            random(16, 3),
-            random(12, 4),
-            random(16),
-        )
-    with pytest.raises(ValueError, match=r"^b has shape \(16,\): expected \(12,\)"):
-        networks.check_gru(
-            random(5, 2, 3), random(2, 4), random(12, 3), random(12, 4), random(16)
-        )
+    with pytest.raises(ValueError, match=r"^H_0 has shape \(1, 4\): expected "):
+        networks.rnn(X, random(1, 4), *layer)
+    with pytest.raises(ValueError, match=r"^X has shape \(2, 3\): expected "):
+        networks.rnn(random(2, 3), H_0, *layer)
+    with pytest.raises(ValueError, match=r"^W_h has shape \(12, 4\): expected "):
+        networks.lstm(X, H_0, H_0, random(16, 3), random(12, 4), random(16))
+    with pytest.raises(ValueError, match=r"^b has shape \(16,\): expected "):
+        networks.gru_textbook(X, H_0, random(12, 3), random(12, 4), random(16))
 
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
@@ -240,25 +226,19 @@ def test_the_start_is_the_generators() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_modules_gate_is_the_time_gate_of_its_clock() -> None:
-    model = phased(h=4, r_on=0.3, alpha=0.2).double()
-    times = random(6, 2).abs() * 30
-    found = model.gate(times)
-    assert found.shape == (6, 2, 4)
-    for unit in range(4):
-        clock = model.tau[unit], model.s[unit], model.r_on[unit]
-        assert_equal([found[..., unit]], [networks.time_gate(times, *clock, 0.2)])
-
-
-def test_a_module_goes_on_from_a_start_at_its_own_times() -> None:
-    """Two halves of a sequence, the second from where the first ended."""
+def test_a_module_runs_at_the_times_given() -> None:
+    """One time for all samples, or each its own; 1, 2, ..., T by default."""
     model, X = phased(r_on=0.6).double(), random(6, 2, 3)
-    times = random(6, 2, seed=1).abs().cumsum(0)
-    H, last = model(X, times)
-    first, middle = model(X[:4], times[:4])
-    second, end = model(X[4:], times[4:], middle)
-    assert_equal([torch.cat([first, second]), *end], [H, *last])
-    assert not torch.allclose(model(X[4:], times[4:])[0], second)
+    zero = torch.zeros(2, 4, dtype=torch.float64)
+    weights = model.weight_ih_l0, model.weight_hh_l0, model.bias_ih_l0
+    clock = model.tau, model.s, model.r_on
+    for times in (random(6, 2, seed=1).abs().cumsum(0), torch.arange(6.0).double()):
+        H, (h_n, c_n) = model(X, times)
+        expected, C = networks.phased_lstm(
+            X, times, zero, zero, *weights, *clock, alpha=0.001
+        )
+        assert_equal([H, h_n, c_n], [expected, expected[-1], C[-1]])
+    assert_equal([model(X)[0]], [model(X, torch.arange(1.0, 7).double())[0]])
 
 
 @pytest.mark.parametrize(
