@@ -1,6 +1,6 @@
 """What the room of forecasting promises, done by hand or in plain torch."""
 
-import json
+import itertools
 import math
 import threading
 import time
@@ -397,7 +397,7 @@ def test_an_optimizer_is_fused_and_captured_where_torch_can(
     weight = SimpleNamespace(device=SimpleNamespace(type=device))
     model: Any = SimpleNamespace(parameters=lambda: iter([weight]))
     monkeypatch.setitem(
-        experiments.OPTIMIZERS, optimizer, lambda parameters, **given: given
+        vars(experiments)["OPTIMIZERS"], optimizer, lambda parameters, **given: given
     )
     setting = Experiment(optimizer=optimizer, learning_rate=0.25)
     made_with: Any = experiments.make_optimizer(setting, model)
