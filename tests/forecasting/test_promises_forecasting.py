@@ -1,6 +1,6 @@
 """What the room of forecasting promises, done by hand or in plain torch."""
 
-import itertools
+import json
 import math
 import threading
 import time
