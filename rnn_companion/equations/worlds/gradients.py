@@ -22,7 +22,12 @@ LESS = "gamma is at most one: true, and says less"
 EMPTY = "the sum for t = 0 is empty"
 SURVIVORS = {
     "eq-grad-forgets": {
-        r"w (1 - a^2) < 1": "a is larger than the state that it is made of",
+        r"w (1 - a^2) < 1 \quad \text{if } h_\star > 0": (
+            "a is larger than the state that it is made of"
+        ),
+        r"w (1 - h_\star^2) < 1 \quad \text{if } a > 0": (
+            "a is positive just when the state is"
+        ),
     },
     "eq-grad-step": {
         r"\| {J_t}^\top \| \le \gamma \, \sigma_{\max}, \quad t = 1, "
@@ -44,9 +49,10 @@ SURVIVORS = {
         r"\| W^n \| \le \| {W}^\top \|^n": NORM,
     },
     "eq-grad-isometry": {
-        r"\| Q \| = 1": "all powers of Q are orthogonal",
-        r"\| Q^{n + 1} \| = 1": "all powers of Q are orthogonal",
-        r"\| {Q^n}^\top \| = 1": NORM,
+        r"\| Q v \| = \| v \|": "all powers of Q are orthogonal",
+        r"\| Q^{n + 1} v \| = \| v \|": "all powers of Q are orthogonal",
+        r"\| {Q^n}^\top v \| = \| v \|": "the transpose of Q is orthogonal too",
+        r"\| Q^n v \| = \| {v}^\top \|": NORM,
     },
     "eq-grad-grows": {
         r"\| {A^n}^\top \| = (0.9 h)^n": NORM,
@@ -189,6 +195,7 @@ def powers(tape: Tape) -> None:
     Q = torch.empty(h, h, dtype=torch.float64)
     nn.init.orthogonal_(Q, generator=tape.generator)
     tape.put("Q", Q, source="torch.nn.init.orthogonal_")
+    tape.leaf("v", tape.normal(h, 1))
 
 
 @world("grad-counterexamples", [{"h": 4}, {"h": 5}, {"h": 3}], ranges={"n": (0, "h")})
@@ -227,6 +234,15 @@ def latch(tape: Tape) -> None:
     tape.put("w", w)
     tape.put(r"h_\star", low, source="bisection")
     tape.put("a", w * low, source="bisection")
+
+
+@world("grad-rest", [{"T": 5}], tight=True)
+def rest(tape: Tape) -> None:
+    """Let the same unit come to rest; in one draw at zero, where it holds no bit."""
+    latch.build(tape)
+    if tape.seed == 2 and not tape.tight:
+        tape.put(r"h_\star", torch.zeros(()), source="tanh(0)")
+        tape.put("a", torch.zeros(()), source="tanh(0)")
 
 
 # Remedies

@@ -32,7 +32,6 @@ def lstm(tape: Tape) -> None:
         g = tape.step("g", lambda a: torch.tanh(a[2 * h : 3 * h]), (a,), t)
         o = tape.step("o", lambda a: torch.sigmoid(a[3 * h :]), (a,), t)
         c = tape.step("c", lambda f, c, i, g: f * c + i * g, (f, c_prev, i, g), t)
-        tape.also(c, lstm_cell_state, (W_x, x, W_h, h_prev, b, c_prev))
         state = tape.step("h", lambda o, c: o * torch.tanh(c), (o, c), t)
         expected = cell(x.T, (h_prev.T, c_prev.T))
         tape.confirm(state, expected[0].T, "torch.nn.LSTMCell")
@@ -104,7 +103,11 @@ def gru_before(tape: Tape) -> None:
     ],
 )
 def counts(tape: Tape) -> None:
-    """Count what torch's networks hold, with one bias a gate and with two."""
+    """Count what torch's networks hold, and that without the biases not needed.
+
+    The GRU needs one more than the others: its candidate has a bias inside the
+    reset gate, the last part of torch's second, and one outside.
+    """
     d, h, q = (tape.sizes[k] for k in "dhq")
     kinds: dict[str, Callable[[int, int], nn.RNNBase]] = {
         "RNN": nn.RNN,
@@ -115,8 +118,9 @@ def counts(tape: Tape) -> None:
         module = kind(d, h)
         weights = sum(p.numel() for n, p in module.named_parameters() if "weight" in n)
         biases = module.get_parameter("bias_ih_l0").numel()
+        inside = h if name == "GRU" else 0
         for symbol, count in (
-            ("P", weights + biases),
+            ("P", weights + biases + inside),
             (r"\tilde{P}", weights + 2 * biases),
         ):
             value = torch.tensor(float(count), dtype=torch.float64)
@@ -174,14 +178,6 @@ def stacked(W_x: Tensor, x: Tensor, W_h: Tensor, h: Tensor, b: Tensor) -> Tensor
     return W_x @ x + W_h @ h + b
 
 
-def lstm_cell_state(
-    W_x: Tensor, x: Tensor, W_h: Tensor, h: Tensor, b: Tensor, c: Tensor
-) -> Tensor:
-    """Compute the cell state from everything that enters the cell."""
-    i, f, g, _ = stacked(W_x, x, W_h, h, b).chunk(4)
-    return torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-
-
 def gru_candidate(W_x: Tensor, x: Tensor, b: Tensor, r: Tensor, m: Tensor) -> Tensor:
     """Compute the candidate of torch's form."""
     return torch.tanh((W_x @ x + b)[2 * len(r) :] + r * m)
@@ -206,7 +202,7 @@ SURVIVORS = {
     },
     "eq-lstm-both": {
         r"\frac{\mathrm{d} c_t}{\mathrm{d} c_{t-1}} = \operatorname{diag}(f_t) +"
-        r" \frac{\partial c_t}{\partial h_{t-1}}"
+        r" \frac{\mathrm{d} c_t}{\mathrm{d} h_{t-1}}"
         r" {\frac{\partial h_{t-1}}{\partial c_{t-1}}}^\top,"
         r" \quad t = 2, \dots, T": DIAGONAL,
     },
