@@ -10,6 +10,10 @@ SIZES = [{"T": 5}, {"T": 7}, {"T": 4}]
 
 NORM = "a vector and its transpose have the same norm"
 SURVIVORS = {
+    "eq-latch-vanish": {
+        r"\frac{\mathrm{d} h_T}{\mathrm{d} h_1} \le (w (1 - m^2))^{T-1} \quad "
+        r"\text{if } h_{1 + 1} \ge m": "true: the product begins with the slope at h_2",
+    },
     "eq-orthogonal": {
         r"{W_{hh}} {W_{hh}^\top} = I": "a square one is orthogonal from both sides",
         r"W_{hh}^\top W_{hh} = {I}^\top": "the identity is symmetric",
@@ -26,8 +30,9 @@ SURVIVORS = {
 
 @world("latch", sizes=SIZES, ranges={"t": (1, "T")}, tight=True)
 def latch(tape: Tape) -> None:
-    """Run one tanh unit whose first input has written a sign.
+    """Run one tanh unit whose first input has written a sign, but in two draws.
 
+    There the first state is below m; in one of the two the second input lifts it.
     In a tight draw every later input pushes back with all its strength, and the
     first state is no larger than it has to be.
     """
@@ -43,11 +48,16 @@ def latch(tape: Tape) -> None:
 
 
 def pushed(tape: Tape, m: Tensor, kappa: Tensor, t: int) -> Tensor:
-    """Draw an input: the first writes, the others push at most by kappa."""
+    """Draw an input: the first writes or fails to, the others push up to kappa."""
     random = torch.rand((), generator=tape.generator, dtype=torch.float64)
     if t == 1:
+        if tape.seed > 0 and not tape.tight:
+            return torch.atanh(0.9 * m)
         return torch.atanh(m) + (0 if tape.tight else random)
-    return -kappa if tape.tight else kappa * (2 * random - 1)
+    if tape.seed == 1 and t == 2 and not tape.tight:
+        return 1 + random
+    full = tape.tight or tape.seed == 2
+    return -kappa if full else kappa * (2 * random - 1)
 
 
 def held(w: Tensor, kappa: Tensor) -> Tensor:
