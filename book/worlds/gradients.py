@@ -111,6 +111,7 @@ def powers(tape: Tape) -> None:
     Q = torch.empty(h, h, dtype=torch.float64)
     nn.init.orthogonal_(Q, generator=tape.generator)
     tape.put("Q", Q, source="torch.nn.init.orthogonal_")
+    tape.leaf("v", tape.normal(h, 1))
 
 
 @world("grad-counterexamples", [{"h": 4}, {"h": 5}, {"h": 3}], ranges={"n": (0, "h")})
@@ -149,6 +150,15 @@ def latch(tape: Tape) -> None:
     tape.put("w", w)
     tape.put(r"h_\star", low, source="bisection")
     tape.put("a", w * low, source="bisection")
+
+
+@world("grad-rest", [{"T": 5}], tight=True)
+def rest(tape: Tape) -> None:
+    """Let the same unit come to rest; in one draw at zero, where it holds no bit."""
+    latch.build(tape)
+    if tape.seed == 2 and not tape.tight:
+        tape.put(r"h_\star", torch.zeros(()), source="tanh(0)")
+        tape.put("a", torch.zeros(()), source="tanh(0)")
 
 
 # Remedies

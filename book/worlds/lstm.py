@@ -29,7 +29,6 @@ def lstm(tape: Tape) -> None:
         g = tape.step("g", lambda a: torch.tanh(a[2 * h : 3 * h]), (a,), t)
         o = tape.step("o", lambda a: torch.sigmoid(a[3 * h :]), (a,), t)
         c = tape.step("c", lambda f, c, i, g: f * c + i * g, (f, c_prev, i, g), t)
-        tape.also(c, lstm_cell_state, (W_x, x, W_h, h_prev, b, c_prev))
         state = tape.step("h", lambda o, c: o * torch.tanh(c), (o, c), t)
         expected = cell(x.T, (h_prev.T, c_prev.T))
         tape.confirm(state, expected[0].T, "torch.nn.LSTMCell")
@@ -97,7 +96,11 @@ def gru_before(tape: Tape) -> None:
     ],
 )
 def counts(tape: Tape) -> None:
-    """Count what torch's networks hold, with one bias a gate and with two."""
+    """Count what torch's networks hold, and that without the biases not needed.
+
+    The GRU needs one more than the others: its candidate has a bias inside the
+    reset gate, the last part of torch's second, and one outside.
+    """
     d, h, q = (tape.sizes[k] for k in "dhq")
     kinds: dict[str, Callable[[int, int], nn.RNNBase]] = {
         "RNN": nn.RNN,
@@ -108,9 +111,13 @@ def counts(tape: Tape) -> None:
         module = kind(d, h)
         weights = sum(p.numel() for n, p in module.named_parameters() if "weight" in n)
         biases = module.get_parameter("bias_ih_l0").numel()
-        for symbol, copies in (("P", 1), (r"\tilde{P}", 2)):
+        inside = h if name == "GRU" else 0
+        for symbol, count in (
+            ("P", weights + biases + inside),
+            (r"\tilde{P}", weights + 2 * biases),
+        ):
             symbol += rf"_{{\mathrm{{{name}}}}}"
-            tape.put(symbol, weights + copies * biases, source=f"torch.nn.{name}")
+            tape.put(symbol, count, source=f"torch.nn.{name}")
     head = sum(p.numel() for p in nn.Linear(h, q).parameters())
     tape.put(r"P_{\mathrm{head}}", head, source="torch.nn.Linear")
 
@@ -156,14 +163,6 @@ def fill(cell: nn.LSTMCell | nn.GRUCell, W_x: Tensor, W_h: Tensor, b: Tensor) ->
 def stacked(W_x: Tensor, x: Tensor, W_h: Tensor, h: Tensor, b: Tensor) -> Tensor:
     """Compute the pre-activations of all gates."""
     return W_x @ x + W_h @ h + b
-
-
-def lstm_cell_state(
-    W_x: Tensor, x: Tensor, W_h: Tensor, h: Tensor, b: Tensor, c: Tensor
-) -> Tensor:
-    """Compute the cell state from everything that enters the cell."""
-    i, f, g, _ = stacked(W_x, x, W_h, h, b).chunk(4)
-    return torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
 
 
 def gru_candidate(W_x: Tensor, x: Tensor, b: Tensor, r: Tensor, m: Tensor) -> Tensor:

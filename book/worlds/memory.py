@@ -10,8 +10,9 @@ SIZES = [{"T": 5}, {"T": 7}, {"T": 4}]
 
 @world("latch", sizes=SIZES, ranges={"t": (1, "T")}, tight=True)
 def latch(tape: Tape) -> None:
-    """Run one tanh unit whose first input has written a sign.
+    """Run one tanh unit whose first input has written a sign, but in two draws.
 
+    There the first state is below m; in one of the two the second input lifts it.
     In a tight draw every later input pushes back with all its strength, and the
     first state is no larger than it has to be.
     """
@@ -27,11 +28,16 @@ def latch(tape: Tape) -> None:
 
 
 def pushed(tape: Tape, m: Tensor, kappa: Tensor, t: int) -> Tensor:
-    """Draw an input: the first writes, the others push at most by kappa."""
+    """Draw an input: the first writes or fails to, the others push up to kappa."""
     random = torch.rand((), generator=tape.generator, dtype=torch.float64)
     if t == 1:
+        if tape.seed > 0 and not tape.tight:
+            return torch.atanh(0.9 * m)
         return torch.atanh(m) + (0 if tape.tight else random)
-    return -kappa if tape.tight else kappa * (2 * random - 1)
+    if tape.seed == 1 and t == 2 and not tape.tight:
+        return 1 + random
+    full = tape.tight or tape.seed == 2
+    return -kappa if full else kappa * (2 * random - 1)
 
 
 def held(w: Tensor, kappa: Tensor) -> Tensor:

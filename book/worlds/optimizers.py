@@ -93,19 +93,22 @@ def adam(tape: Tape) -> None:
 
 @world("bowl", sizes=[{"N": 5}, {"N": 8}], ranges={"k": (1, "N")})
 def bowl(tape: Tape) -> None:
-    """Let torch descend into w^2/2: plainly from w_0, and RMSprop to where it ends."""
+    """Let torch descend into w^2/2: plainly from w_0, and RMSprop to where it ends.
+
+    In one draw epsilon is so large that RMSprop does not end in a cycle.
+    """
     setting(tape, eta=0.3)
-    epsilon = 0.01
+    epsilon, steps = (0.01, 4000) if tape.seed < 2 else (0.17, 5)
     tape.put(r"\varepsilon", epsilon)
     plain, jumping = (nn.Parameter(tape.normal()) for _ in range(2))
     slow = torch.optim.SGD([plain], lr=0.3)
     jumper = torch.optim.RMSprop([jumping], lr=0.3, alpha=0.9, eps=epsilon)
-    for _ in range(4000):
+    for _ in range(steps):
         jumping.grad = jumping.detach().clone()
         jumper.step()
     for k in range(tape.sizes["N"] + 1):
         tape.put("w", plain.detach().clone(), k, source="torch.optim.SGD")
-        source = "torch.optim.RMSprop, after 4000 steps"
+        source = f"torch.optim.RMSprop, after {steps} steps"
         tape.put("x", jumping.detach().clone(), k, source=source)
         for weight, optimizer in ((plain, slow), (jumping, jumper)):
             weight.grad = weight.detach().clone()

@@ -3,6 +3,7 @@
 import json
 import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -38,9 +39,14 @@ from rnn_companion.forecasting.engine import (
     HandWrittenGradients,
     training_step,
 )
-from rnn_companion.forecasting.experiment import DivergenceError, provenance
+from rnn_companion.forecasting.experiment import DivergenceError
 from rnn_companion.forecasting.grid import GridError, cost, study_table
-from rnn_companion.forecasting.records import Forecasts, Provenance, RecordFile
+from rnn_companion.forecasting.records import (
+    RESULTS,
+    Forecasts,
+    Provenance,
+    RecordFile,
+)
 from rnn_companion.forecasting.windows import (
     MinMaxScaler,
     cut_windows,
@@ -391,7 +397,7 @@ def test_an_optimizer_is_fused_and_captured_where_torch_can(
     weight = SimpleNamespace(device=SimpleNamespace(type=device))
     model: Any = SimpleNamespace(parameters=lambda: iter([weight]))
     monkeypatch.setitem(
-        experiments.OPTIMIZERS, optimizer, lambda parameters, **given: given
+        vars(experiments)["OPTIMIZERS"], optimizer, lambda parameters, **given: given
     )
     setting = Experiment(optimizer=optimizer, learning_rate=0.25)
     made_with: Any = experiments.make_optimizer(setting, model)
@@ -536,7 +542,8 @@ def test_forecasts_that_are_not_kept_cannot_be_cut_down() -> None:
 def test_a_key_does_not_depend_on_the_order_of_settings() -> None:
     one, other = {"b": 1, "a": {"d": 2, "c": 3}}, {"a": {"c": 3, "d": 2}, "b": 1}
     assert record(settings=one).key == record(settings=other).key
-    assert json.loads(record(settings=one).key) == [one, "sum", 1]
+    filled = asdict(Experiment()) | one  # what is missing has its default
+    assert json.loads(record(settings=one).key) == [filled, "sum", 1]
 
 
 def test_an_empty_file_holds_no_records_and_takes_the_first(tmp_path: Path) -> None:
