@@ -11,7 +11,7 @@ import rnn_companion
 FOLDER = Path(rnn_companion.__path__[0])
 PACKAGE = Package(FOLDER)
 LEVELS = [  # from the bottom to the top
-    {"progress"},
+    {"progress", "devices"},
     {"networks"},
     {"gradients"},
     {"forecasting"},

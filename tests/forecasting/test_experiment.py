@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from rnn_companion import Experiment, Prices, Record, choose_device, load_prices, run
+from rnn_companion import Experiment, Prices, Record, load_prices, run
 from rnn_companion.forecasting.configurations import Configuration
 from rnn_companion.forecasting.experiment import DivergenceError
 
@@ -156,14 +156,6 @@ def test_running_leaves_the_global_generator_alone() -> None:
     before = torch.get_rng_state()
     run(Experiment(**SMALL), walk(), device="cpu")
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_choose_device_takes_what_there_is() -> None:
-    assert choose_device("cpu") == torch.device("cpu")
-    if torch.cuda.is_available():
-        assert choose_device().type == "cuda"
-    elif not torch.backends.mps.is_available():
-        assert choose_device().type == "cpu"
 
 
 def test_no_bar_is_left_where_nobody_watches(

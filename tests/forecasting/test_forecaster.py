@@ -140,7 +140,8 @@ def test_an_orthogonal_start_turns_and_does_not_stretch(cell: str) -> None:
     """Equation eq-orthogonal: W^T W = I for the block of each gate."""
     model = make(cell, "many-to-one")
     set_orthogonal(model, torch.Generator().manual_seed(3))
-    for W in model.cell.weight_hh_l0.detach().split(4):
+    weights = dict(model.cell.named_parameters())
+    for W in weights["weight_hh_l0"].detach().split(4):
         torch.testing.assert_close(W.T @ W, torch.eye(4).double())
 
 
@@ -149,8 +150,8 @@ def test_a_forget_bias_opens_the_forget_gate_alone(cell: str) -> None:
     """Equation eq-forget-start: with zero inputs and states, f = sigma(bias)."""
     model, before = make(cell, "many-to-one"), make(cell, "many-to-one")
     set_forget_bias(model, 2.0)
-    biases = [p for name, p in model.cell.named_parameters() if "bias" in name]
-    old = [p for name, p in before.cell.named_parameters() if "bias" in name]
+    biases = [p.data for name, p in model.cell.named_parameters() if "bias" in name]
+    old = [p.data for name, p in before.cell.named_parameters() if "bias" in name]
     total = torch.stack(biases).sum(0).detach().chunk(4)
     torch.testing.assert_close(total[1], torch.full((4,), 2.0).double())
     for gate in (0, 2, 3):

@@ -24,7 +24,6 @@ from rnn_companion import (
     Layout,
     Prices,
     Record,
-    choose_device,
     count_parameters,
     grid,
     load_prices,
@@ -33,10 +32,11 @@ from rnn_companion import (
     run_all,
 )
 from rnn_companion.forecasting import experiment as experiments
+from rnn_companion.forecasting.by_hand import HandWrittenGradients
 from rnn_companion.forecasting.configurations import Configuration
 from rnn_companion.forecasting.engine import (
     CapturedStep,
-    HandWrittenGradients,
+    StepOptions,
     training_step,
 )
 from rnn_companion.forecasting.experiment import DivergenceError
@@ -226,11 +226,11 @@ def test_gradients_by_hand_are_autograds_at_any_length(
     layout = Layout(configuration, length)
     start = torch.Generator().manual_seed(0)
     model = Forecaster(cell, layout, hidden_size=4, generator=start).double()
-    gradients = HandWrittenGradients(model)
+    gradients = HandWrittenGradients([model])
     for size in (7, 2):
         X = draw(length, size, 1).double()
         Y = draw(layout.outputs, size, 1, seed=1).double()
-        loss = gradients(X, Y)
+        loss = gradients(X[None], Y[None])
         expected = (model(X) - Y).square().mean()
         assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
         assert not loss.requires_grad
@@ -238,12 +238,6 @@ def test_gradients_by_hand_are_autograds_at_any_length(
         by_autograd = torch.autograd.grad(expected, parameters)
         found = [parameter.grad for parameter in parameters]
         torch.testing.assert_close(found, list(by_autograd), rtol=1e-11, atol=1e-13)
-
-
-def test_what_is_not_on_a_cpu_is_left_to_autograd() -> None:
-    model = Forecaster("rnn", Layout("many-to-one", 3), hidden_size=4)
-    assert HandWrittenGradients.fits(model)
-    assert not HandWrittenGradients.fits(model.to("meta"))
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru"])
@@ -254,7 +248,7 @@ def test_rounded_products_change_the_third_digit_and_no_weights_type(cell: str) 
             cell, Layout("many-to-one", 5), hidden_size=32, generator=start
         )
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        step = training_step(model, optimizer, rounded=rounded)
+        step = training_step(model, optimizer, StepOptions(rounded=rounded))
         X, Y = draw(5, 16, 1), draw(1, 16, 1, seed=1)
         found = [step(X, Y) for _ in range(3)]
         assert {p.dtype for p in model.parameters()} == {torch.float32}
@@ -275,7 +269,9 @@ def test_a_recorded_loss_is_not_overwritten_by_the_next() -> None:
 
     model = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    step = CapturedStep(lambda X, Y: (X - Y).square().mean(), model, optimizer, record)
+    step = CapturedStep(
+        lambda X, Y: (X - Y).square().mean(), [model], optimizer, record
+    )
     first = step(torch.zeros(2), torch.ones(2))
     second = step(torch.zeros(2), 3 * torch.ones(2))
     assert (float(first), float(second)) == (1, 9)
@@ -301,6 +297,14 @@ def test_the_defaults_are_the_reports() -> None:
         "protocol": "honest",
         "precision": "float32",
         "seed": 0,
+        "start": "uniform",
+        "forget_bias": None,
+        "l1": 0.0,
+        "l2": 0.0,
+        "truncation": "full",
+        "tau": None,
+        "pi": None,
+        "gradient_norms": False,
     }
 
 
@@ -354,25 +358,6 @@ def test_a_split_takes_its_share_of_training_days_and_its_protocol() -> None:
     other = replace(one, protocol="source").split(made())
     assert other.scaler == MinMaxScaler(made().close.min(), made().close.max())
     assert len(other.training) == int(0.5 * len(range(7, 40)))
-
-
-@pytest.mark.parametrize(
-    ("cuda", "mps", "chosen"),
-    [
-        (True, True, "cuda"),
-        (True, False, "cuda"),
-        (False, True, "mps"),
-        (False, False, "cpu"),
-    ],
-)
-def test_the_device_is_cudas_else_apples_else_the_cpu(
-    cuda: bool, mps: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    assert choose_device() == choose_device("auto") == torch.device(chosen)
-    assert choose_device("cuda:1") == torch.device("cuda", 1)
-    assert choose_device("cpu") == torch.device("cpu")
 
 
 @pytest.mark.parametrize(

@@ -243,9 +243,9 @@ def test_a_record_from_before_a_setting_counts_as_having_its_default(
     assert replace(older, settings={}).key == older.key  # both are defaults
     file = RecordFile(tmp_path / "records.jsonl", LaterRecord)
     file.append(LaterRecord(**vars(older)))
-    wanted = Later(forget_bias=None)
+    wanted = Later(weather=None)
     assert file.find([wanted], "sum", command="")[wanted].settings == older.settings
-    for other in (Later(forget_bias=1.0), Later(truncation=3), Later(seed=1)):
+    for other in (Later(weather=1.0), Later(weekday=3), Later(seed=1)):
         with pytest.raises(MissingRecordError, match="lacks 1 of 1"):
             file.find([other], "sum", command="")
 
