@@ -6,7 +6,7 @@ as a CUDA graph and replayed. All else is left to autograd.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 
@@ -152,7 +152,7 @@ def _autograd(model: Forecaster, rounded: bool) -> Gradients:
 
     def gradients(X: Tensor, Y: Tensor) -> Tensor:
         model.zero_grad()
-        with torch.autocast(device, torch.bfloat16, enabled=rounded):
+        with torch.autocast(device, torch.bfloat16) if rounded else nullcontext():
             outputs = model(X[0])
         loss = nn.functional.mse_loss(outputs.float(), Y[0])
         loss.backward()

@@ -228,13 +228,12 @@ def _dealt(
     windows: Sequence[Windows], orders: Sequence[torch.Generator]
 ) -> tuple[Tensor, Tensor]:
     """Put the windows of each model into a new order: (S, T, N, 1), (S, K, N, 1)."""
-    dealt = [
-        w[torch.randperm(len(w), generator=order).to(w.inputs.device)]
-        for w, order in zip(windows, orders, strict=True)
-    ]
-    return torch.stack([w.inputs for w in dealt]), torch.stack(
-        [w.targets for w in dealt]
-    )
+    X, Y = [], []
+    for w, order in zip(windows, orders, strict=True):
+        dealt = torch.randperm(len(w), generator=order).to(w.inputs.device)
+        X.append(w.inputs[:, dealt])
+        Y.append(w.targets[:, dealt])
+    return torch.stack(X), torch.stack(Y)
 
 
 def _bytes_needed(experiment: Experiment, split: Split) -> int:
@@ -250,7 +249,7 @@ def make_optimizer(experiment: Experiment, model: nn.Module) -> torch.optim.Opti
     parameters, name = list(model.parameters()), experiment.optimizer
     device = parameters[0].device.type
     options: dict[str, Any] = {}
-    if name != "rmsprop" and device != "mps":
+    if name != "rmsprop" and device in ("cpu", "cuda"):
         options["fused"] = True
     if name != "sgd" and device == "cuda":
         options["capturable"] = True  # in a CUDA graph
