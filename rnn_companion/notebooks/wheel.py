@@ -65,7 +65,7 @@ def install_cell(
         ),
         source=source,
         name=name,
-        wheel=_base64(zlib.compress(content, 9)),
+        wheel=_base64(zlib.compress(content, 9)) if content else "",
         files=_base64(zipped(contents)) if contents else "",
     )
     folded = {"jupyter": {"source_hidden": True}, "cellView": "form"}
