@@ -220,6 +220,7 @@ def test_one_run_that_fails_costs_only_itself(
     assert len(RecordFile(out).read()) == 2
 
 
+@pytest.mark.slow
 def test_twenty_kills_and_the_grid_is_what_it_would_have_been(
     small: list[Experiment], prices: Prices, reference: list[Record], tmp_path: Path
 ) -> None:
@@ -309,7 +310,9 @@ def test_ctrl_c_stops_with_one_line_and_loses_nothing(
 
     monkeypatch.setattr(grids, "fit_side_by_side", in_batches(interrupted))
     command = [*_small_command(csv, out)]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     assert main(command) == 130
+    signal.signal(signal.SIGINT, before)  # a background job may ignore it
     printed = capsys.readouterr().err.splitlines()
     assert printed[-1] == "rnn-companion: stopped; the same command goes on"
     assert len(RecordFile(out).read()) == 2
