@@ -371,7 +371,6 @@ def test_one_name_for_two_worlds_of_a_book_is_refused(tmp_path: Path) -> None:
     assert "second.py: there is a world twin already" in report.reason
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("latex", "said"),
     [

@@ -18,7 +18,6 @@ from tests.recurrences import (
 )
 
 
-@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     T=st.integers(1, 25),

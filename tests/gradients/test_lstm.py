@@ -33,7 +33,6 @@ def stacked(recurrence: Callable[..., tuple[Tensor, Tensor]], module: nn.LSTM) -
     return run
 
 
-@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     T=st.integers(1, 25),
