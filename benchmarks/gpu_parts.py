@@ -176,15 +176,16 @@ def _turns(plan: Plan, experiment: Experiment) -> dict[str, Any]:
     compiled = partial(
         contenders.exact_compiled, backend="eager" if plan.tiny else "inductor"
     )
-    row = {"cell": experiment.cell, "length": experiment.length, "why": {}}
+    row: Found = {"cell": experiment.cell, "length": experiment.length, "why": {}}
     running = {}
-    for name, make in {
+    every: dict[str, contenders.Contender] = {
         "plain": contenders.exact_plain,
         "plain tf32": contenders.plain,
         "compiled": compiled,
         "ours": contenders.ours,
         "by hand": contenders.by_hand,
-    }.items():
+    }
+    for name, make in every.items():
         try:  # a first epoch apart: a compiler may be missing
             next(make(replace(experiment, epochs=1), windows, plan.device))
         except Exception as error:
@@ -240,7 +241,11 @@ def seeds_side_by_side(plan: Plan, found: Found, save: Save) -> None:
 
 def _seeds(plan: Plan, one: Experiment) -> dict[str, float]:
     every = [replace(one, seed=seed) for seed in range(SIDE_BY_SIDE)]
-    known = {"prices": plan.prices, "device": plan.device, "progress": False}
+    known: dict[str, Any] = {
+        "prices": plan.prices,
+        "device": plan.device,
+        "progress": False,
+    }
     fit(replace(one, epochs=1), **known)  # warms up
     seconds: dict[str, list[float]] = {"one": [], "ten": []}
     for _ in range(2):
@@ -326,7 +331,8 @@ def goals(parts: dict[str, Found]) -> dict[str, dict[str, Any]]:
 def _plain(row: dict[str, Any]) -> float:
     """Milliseconds of the faster plain loop: exact, or as torch comes."""
     taken = row["contenders"]
-    return min(taken[n]["ms"] for n in ("plain", "plain tf32") if n in taken)
+    loops = ("plain", "plain tf32")
+    return min(float(taken[name]["ms"]) for name in loops if name in taken)
 
 
 def complete(results: dict[str, Any]) -> bool:
