@@ -1,4 +1,4 @@
-"""Four ways to train the same model on the same batches; each yields its losses.
+"""Ways to train the same model on the same batches; each yields its losses.
 
 Every contender is a generator that trains for one epoch at each step, so that they
 can take turns on a machine that is not always equally fast.
@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from rnn_companion.forecasting.engine import exact_matmul
+from rnn_companion.forecasting.by_hand import HandWrittenGradients
+from rnn_companion.forecasting.engine import CapturedStep, exact_matmul
 from rnn_companion.forecasting.experiment import make_optimizer, train
 from rnn_companion.forecasting.forecaster import Forecaster
 from rnn_companion.forecasting.settings import Experiment
 from rnn_companion.forecasting.windows import Split, Windows
 
-Contender = Callable[[Experiment, Windows], Iterator[float]]
+Contender = Callable[..., Iterator[float]]  # experiment, windows, device
 
 
 class WindowDataset(Dataset[tuple[Tensor, Tensor]]):
@@ -47,19 +48,34 @@ class BatchFirst(nn.Module):
         return outputs if self.layout.aligned else outputs[:, -1:]
 
 
-def plain(experiment: Experiment, windows: Windows) -> Iterator[float]:
+def plain(
+    experiment: Experiment, windows: Windows, device: str = "cpu"
+) -> Iterator[float]:
     """Train by the forecasting report's loop, in our own words.
 
     A loader of single windows, a batch-first model, autograd, the optimizer with its
     defaults, a loss read back at every step.
     """
-    yield from _plain(BatchFirst(experiment.model()), experiment, windows)
+    model = BatchFirst(experiment.model().to(device))
+    yield from _plain(model, model, experiment, windows, device)
+
+
+def compiled(
+    experiment: Experiment,
+    windows: Windows,
+    device: str = "cpu",
+    backend: str = "inductor",
+) -> Iterator[float]:
+    """Train by the plain loop, the model compiled by torch.compile."""
+    model = BatchFirst(experiment.model().to(device))
+    forecast = torch.compile(model, backend=backend)
+    yield from _plain(model, forecast, experiment, windows, device)
 
 
 def plain_study(experiment: Experiment, split: Split) -> Iterator[tuple[float, float]]:
     """Train like `plain`, and after each epoch measure the error on the validation."""
     model, data = BatchFirst(experiment.model()), WindowDataset(split.validation)
-    for loss in _plain(model, experiment, split.training):
+    for loss in _plain(model, model, experiment, split.training):
         total = 0.0
         for X, Y in DataLoader(data, experiment.batch_size):
             with torch.no_grad():
@@ -68,7 +84,11 @@ def plain_study(experiment: Experiment, split: Split) -> Iterator[tuple[float, f
 
 
 def _plain(
-    model: BatchFirst, experiment: Experiment, windows: Windows
+    model: BatchFirst,
+    forecast: Callable[[Tensor], Tensor],
+    experiment: Experiment,
+    windows: Windows,
+    device: str = "cpu",
 ) -> Iterator[float]:
     data, optimizer = WindowDataset(windows), plain_optimizer(experiment, model)
     for dealt in orders(experiment, windows):
@@ -76,7 +96,7 @@ def _plain(
         loader = DataLoader(data, experiment.batch_size, sampler=dealt.tolist())
         for X, Y in loader:
             optimizer.zero_grad()
-            loss = nn.functional.mse_loss(model(X), Y)
+            loss = nn.functional.mse_loss(forecast(X.to(device)), Y.to(device))
             total += loss.item()
             loss.backward()
             optimizer.step()
@@ -106,12 +126,65 @@ def tuned(experiment: Experiment, windows: Windows) -> Iterator[float]:
         yield torch.stack(losses).mean().item()
 
 
-def ours(experiment: Experiment, windows: Windows) -> Iterator[float]:
+def ours(
+    experiment: Experiment, windows: Windows, device: str = "cpu"
+) -> Iterator[float]:
     """Train as `rnn_companion.forecasting.experiment.run` does."""
-    epochs = train([experiment], [experiment.model()], [windows], progress=False)
-    for _ in range(experiment.epochs):
+    model, there = experiment.model().to(device), windows.to(torch.device(device))
+    epochs = train([experiment], [model], [there], progress=False)
+    yield from exactly(losses[0].item() for losses in epochs)
+
+
+def by_hand(
+    experiment: Experiment, windows: Windows, device: str = "cpu"
+) -> Iterator[float]:
+    """Train as ours does on a CPU, whatever the device: gradients by hand."""
+    model, there = experiment.model().to(device), windows.to(torch.device(device))
+    optimizer = make_optimizer(experiment, model)
+    gradients = HandWrittenGradients([model])
+
+    def step(X: Tensor, Y: Tensor) -> Tensor:
+        losses = gradients(X, Y)
+        optimizer.step()
+        return losses
+
+    if model.head.weight.is_cuda:
+        step = CapturedStep(step, [model], optimizer)
+    yield from exactly(
+        torch.cat(
+            [
+                step(there.inputs[None, :, batch], there.targets[None, :, batch])
+                for batch in dealt.to(device).split(experiment.batch_size)
+            ]
+        )
+        .mean()
+        .item()
+        for dealt in orders(experiment, windows)
+    )
+
+
+def exactly(epochs: Iterator[float]) -> Iterator[float]:
+    """Multiply exactly while an epoch is trained, and not between epochs."""
+    while True:
         with exact_matmul():
-            yield next(epochs)[0].item()
+            loss = next(epochs, None)
+        if loss is None:
+            return
+        yield loss
+
+
+def exact_plain(
+    experiment: Experiment, windows: Windows, device: str = "cpu"
+) -> Iterator[float]:
+    """Train by the plain loop without TF32, to which cuDNN rounds by default."""
+    yield from exactly(plain(experiment, windows, device))
+
+
+def exact_compiled(
+    experiment: Experiment, windows: Windows, device: str, backend: str
+) -> Iterator[float]:
+    """Train by the compiled loop without TF32."""
+    yield from exactly(compiled(experiment, windows, device, backend))
 
 
 def bfloat16(experiment: Experiment, windows: Windows) -> Iterator[float]:

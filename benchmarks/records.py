@@ -15,7 +15,7 @@ import argparse
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rnn_companion.forecasting.experiment import run
@@ -44,26 +44,28 @@ def main() -> None:
             for name, prices in series.items():
                 for protocol in PROTOCOLS:
                     out = RECORDS / f"{protocol}-protocol{name}.jsonl"
-                    record(out, prices, protocol, lengths, seed, settings)
+                    experiments = grid(
+                        lengths=lengths, seeds=(seed,), protocol=protocol
+                    )
+                    record(out, prices, experiments, settings.device, settings.workers)
 
 
 def record(
     out: Path,
     prices: Prices,
-    protocol: str,
-    lengths: tuple[int, ...],
-    seed: int,
-    settings: argparse.Namespace,
+    experiments: Sequence[Experiment],
+    device: str,
+    workers: int | None,
 ) -> None:
-    """Complete one grid; only what the book draws keeps its forecasts."""
+    """Complete one grid of one seed; only what the book draws keeps its forecasts."""
+    seed, lengths = experiments[0].seed, sorted({e.length for e in experiments})
     drawn = out.name == "honest-protocol.jsonl" and seed == 0
-    experiments = grid(lengths=lengths, seeds=(seed,), protocol=protocol)
     records = run_all(
         sorted(experiments, key=cost),
         prices,
         out=out,
-        device=settings.device,
-        workers=settings.workers,
+        device=device,
+        workers=workers,
         forecasts="ends" if drawn else "none",
     )
     print(f"{out.name}, lengths {lengths}, seed {seed}: {len(records)} records")

@@ -5,6 +5,7 @@ on any device if several are trained side by side. On a GPU the step is recorded
 as a CUDA graph and replayed. All else is left to autograd.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -148,11 +149,9 @@ def _gradients(models: Sequence[Forecaster], options: StepOptions) -> Gradients:
 
 
 def _autograd(model: Forecaster, rounded: bool) -> Gradients:
-    device = model.head.weight.device.type
-
     def gradients(X: Tensor, Y: Tensor) -> Tensor:
         model.zero_grad()
-        with torch.autocast(device, torch.bfloat16) if rounded else nullcontext():
+        with _rounding(X.device.type) if rounded else nullcontext():
             outputs = model(X[0])
         loss = nn.functional.mse_loss(outputs.float(), Y[0])
         loss.backward()
@@ -161,12 +160,23 @@ def _autograd(model: Forecaster, rounded: bool) -> Gradients:
     return gradients
 
 
+@contextmanager
+def _rounding(device: str) -> Iterator[None]:
+    """Round products to bfloat16; not by cuDNN, which would take float16 instead."""
+    cudnn = torch.backends.cudnn
+    before, cudnn.enabled = cudnn.enabled, False
+    try:
+        with torch.autocast(device, torch.bfloat16):
+            yield
+    finally:
+        cudnn.enabled = before
+
+
 @torch.no_grad()
 def _norms(models: Sequence[Forecaster]) -> Tensor:
     """Return the norm of each model's gradient, (S,)."""
-    return torch.stack(
-        [nn.utils.get_total_norm(_grads(m.parameters())) for m in models]
-    )
+    parts = [[g.norm() for g in _grads(model.parameters())] for model in models]
+    return torch.stack([torch.stack(norms).norm() for norms in parts])
 
 
 def _grads(parameters: Iterable[Tensor]) -> list[Tensor]:
@@ -255,6 +265,8 @@ class CapturedStep:
         record: Callable[[Callable[[], Tensor]], Callable[[], Tensor]] | None = None,
     ) -> None:
         self.step, self.models, self.optimizer = step, models, optimizer
+        if record is None:
+            _count_steps_on_device(optimizer)
         self.record = record or _record_cuda_graph
         self.recorded: dict[
             tuple[torch.Size, torch.Size],
@@ -279,10 +291,19 @@ class CapturedStep:
         return X_read, Y_read, replay
 
 
+def _count_steps_on_device(optimizer: torch.optim.Optimizer) -> None:
+    """Make an optimizer fit for a CUDA graph; some always are."""
+    for group in optimizer.param_groups:
+        if "capturable" in group:
+            group["capturable"] = True
+
+
 def _record_cuda_graph(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
     aside, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
     aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
+    with torch.cuda.stream(aside), warnings.catch_warnings():
+        # Optimizers warn of steps outside a graph, such as these.
+        warnings.filterwarnings("ignore", ".*constructed with capturable=True")
         for _ in range(3):
             step()
     torch.cuda.current_stream().wait_stream(aside)

@@ -4,6 +4,7 @@ Source: chapter *Recurrence*, section *On real prices*.
 """
 
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -133,6 +134,9 @@ def fit_side_by_side(
                 progress=progress,
             )
         ]
+        for model in models:
+            if isinstance(model.cell, nn.RNNBase):  # not side by side any longer
+                model.cell.flatten_parameters()
     made_of = Record.kind, prices.name, prices.checksum, place, started
     origin = Provenance.of_run(*made_of, share=len(experiments))
     together = zip(experiments, models, splits, strict=True)
@@ -228,12 +232,12 @@ def _dealt(
     windows: Sequence[Windows], orders: Sequence[torch.Generator]
 ) -> tuple[Tensor, Tensor]:
     """Put the windows of each model into a new order: (S, T, N, 1), (S, K, N, 1)."""
-    X, Y = [], []
-    for w, order in zip(windows, orders, strict=True):
-        dealt = torch.randperm(len(w), generator=order).to(w.inputs.device)
-        X.append(w.inputs[:, dealt])
-        Y.append(w.targets[:, dealt])
-    return torch.stack(X), torch.stack(Y)
+    dealt = [
+        (w, torch.randperm(len(w), generator=order).to(w.inputs.device))
+        for w, order in zip(windows, orders, strict=True)
+    ]
+    X = torch.stack([w.inputs[:, which] for w, which in dealt])
+    return X, torch.stack([w.targets[:, which] for w, which in dealt])
 
 
 def _bytes_needed(experiment: Experiment, split: Split) -> int:
@@ -245,14 +249,12 @@ def _bytes_needed(experiment: Experiment, split: Split) -> int:
 
 
 def make_optimizer(experiment: Experiment, model: nn.Module) -> torch.optim.Optimizer:
-    """Make the experiment's optimizer, fused where torch has it."""
+    """Make the experiment's optimizer, fused on a CPU or a CUDA device."""
     parameters, name = list(model.parameters()), experiment.optimizer
     device = parameters[0].device.type
     options: dict[str, Any] = {}
     if name != "rmsprop" and device in ("cpu", "cuda"):
         options["fused"] = True
-    if name != "sgd" and device == "cuda":
-        options["capturable"] = True  # in a CUDA graph
     return OPTIMIZERS[name](parameters, lr=experiment.learning_rate, **options)
 
 
@@ -300,7 +302,10 @@ def require_finite(losses: Tensor, done: int, hint: str) -> None:
 
 @torch.no_grad()
 def _outputs(model: Forecaster, windows: Windows) -> Tensor:
-    outputs: Tensor = model(windows.inputs)
+    with warnings.catch_warnings():
+        # The weights of networks side by side do not lie as cuDNN likes them.
+        warnings.filterwarnings("ignore", "RNN module weights are not part of single")
+        outputs: Tensor = model(windows.inputs)
     return outputs
 
 

@@ -71,7 +71,7 @@ class Windows:
         return Windows(
             self.inputs[:, which],
             self.targets[:, which],
-            self.days[:, which],
+            self.days[:, which.to(self.days.device)],
             self.layout,
         )
 

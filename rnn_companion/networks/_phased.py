@@ -161,7 +161,7 @@ class PhasedLSTM(nn.Module):
             If a shape does not fit.
         """
         if times is None:
-            times = torch.arange(1.0, len(X) + 1).to(X)
+            times = torch.arange(1.0, len(X) + 1, device=X.device).to(X)
         zeros = X.new_zeros(X.shape[1], len(self.s))
         weights = self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0
         clock = self.tau, self.s, self.r_on
