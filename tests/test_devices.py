@@ -1,10 +1,25 @@
 """The device is chosen in one place, and a wrong one is refused before any work."""
 
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from rnn_companion import DeviceError, Experiment, choose_device, devices, run
+from rnn_companion import (
+    DeviceError,
+    Experiment,
+    choose_device,
+    devices,
+    memory,
+    run,
+    run_all,
+    text,
+)
 from rnn_companion.devices import require_memory
+from rnn_companion.forecasting.grid import GridError
 from tests.forecasting.conftest import made_prices
 
 
@@ -66,3 +81,67 @@ def test_a_job_that_does_not_fit_is_refused_before_it_trains(
     require_memory(torch.device("cpu"), 2**50)
     with pytest.raises(DeviceError, match="cuda has 1 MB of memory free, and about 2"):
         require_memory(torch.device("cuda"), 2**21)
+
+
+# Nothing pins the CPU
+
+
+class ReachedError(Exception):
+    """A training has come to its first step."""
+
+
+@pytest.fixture
+def elsewhere(machine: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Choose torch's device without memory; note where the first step is taken.
+
+    Nothing can be computed there, so a training that gets this far has moved its
+    weights and its data to the device that was chosen.
+    """
+    machine.setenv(devices.VARIABLE, "meta")
+    seen: list[str] = []
+
+    def note(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        weights = [p for group in optimizer.param_groups for p in group["params"]]
+        seen.extend(sorted({p.device.type for p in weights}))
+        seen.extend(sorted({p.grad.device.type for p in weights}))
+        raise ReachedError
+
+    hook = register_optimizer_step_pre_hook(note)
+    yield seen
+    hook.remove()
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_a_training_goes_where_the_default_device_says(
+    cell: str, elsewhere: list[str]
+) -> None:
+    with pytest.raises(ReachedError):
+        run(Experiment(cell=cell, hidden_size=4, length=3), made_prices())
+    assert set(elsewhere) == {"meta"}
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        lambda: run_all([Experiment(hidden_size=4)], made_prices(), workers=1),
+        lambda: memory.run_trial(memory.Trial(hidden_size=4, steps=1)),
+        lambda: text.train(text.TextTraining(hidden_size=4, layers=1, steps=1)),
+    ],
+    ids=["a grid", "a trial", "a text"],
+)
+def test_every_training_asks_for_the_default_device(
+    training: Callable[[], object], machine: pytest.MonkeyPatch
+) -> None:
+    machine.setenv(devices.VARIABLE, "quantum")
+    with pytest.raises((DeviceError, GridError), match="the device 'quantum' cannot"):
+        training()
+
+
+BOOK = Path(__file__).parents[1] / "book"
+
+
+@pytest.mark.parametrize("chapter", sorted(p.name for p in BOOK.glob("[0-9]*.md")))
+def test_no_chapter_names_a_device(chapter: str) -> None:
+    source = (BOOK / chapter).read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```\{code-cell\}.*?\n(.*?)```", source, re.DOTALL))
+    assert re.findall(r"""["'](?:cpu|cuda|mps)(?::\d+)?["']|\.cuda\(""", code) == []

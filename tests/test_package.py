@@ -73,6 +73,7 @@ def test_to_import_the_package_loads_no_library_and_none_of_its_modules(
     assert others <= {*sys.stdlib_module_names, "lazy_loader"}
 
 
+@pytest.mark.slow
 def test_importing_every_module_changes_nothing_global(tmp_path: Path) -> None:
     assert _python(PURE, tmp_path) == ""
 

@@ -39,6 +39,7 @@ def test_no_bar(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     assert terminal.getvalue() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("building", [True, False])
 def test_a_live_notebook_shows_one_and_a_built_page_keeps_none(
     monkeypatch: pytest.MonkeyPatch, building: bool

@@ -7,6 +7,7 @@ how it was checked; other formats show nothing.
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from html import escape
 from pathlib import Path
@@ -31,34 +32,68 @@ SIGNS = {"ok": "✓", "skipped": "–", "failed": "✗"}
 
 def check_page(app: Sphinx, doctree: nodes.document) -> None:
     """Check the equations of the page that was just read, and mark them."""
-    from rnn_companion.equations import check_text  # needs torch, most builds do not
-
     path = Path(app.env.doc2path(app.env.docname))
     if path.suffix != ".md":
         return
-    reports = {
-        r.label: r for r in check_text(path.read_text("utf-8"), str(path)).reports
-    }
-    for report in reports.values():
-        if report.status == "failed":
-            warn(path, report.line, f"{report.label or 'no label'}: {report.reason}")
+    kept = Path(app.doctreedir, "equations", f"{path.stem}.json")
+    marks, all_hold = marks_of(path, kept, app.config.equation_checker)
     for block in list(doctree.findall(nodes.math_block)):
         if label := block.get("label"):
-            mark(block, label, reports, path)
+            if label in marks:
+                mark(block, marks[label])
+            elif all_hold:
+                warn(path, block.line or 0, f"{label}: stands where it is not checked")
 
 
-def mark(
-    block: nodes.math_block, label: str, reports: dict[str, Report], path: Path
-) -> None:
+def marks_of(path: Path, kept: Path, checker: str) -> tuple[dict[str, str], bool]:
+    """Check a page, or take the marks of a page with the same equations.
+
+    Parameters
+    ----------
+    path : Path
+        The page.
+    kept : Path
+        Where its marks are kept from build to build, if all its equations hold.
+    checker : str
+        `fingerprint` of the checker.
+
+    Returns
+    -------
+    marks : dict of str to str
+        The mark of each label, in HTML.
+    all_hold : bool
+        Whether all equations hold.
+    """
+    text = path.read_text("utf-8")
+    key = sha256((checker + what_is_checked(text)).encode()).hexdigest()
+    if kept.exists() and (found := json.loads(kept.read_text("utf-8")))["key"] == key:
+        return found["marks"], True
+    from rnn_companion.equations import check_text  # needs torch, most builds do not
+
+    reports = check_text(text, str(path)).reports
+    failed = [report for report in reports if report.status == "failed"]
+    for report in failed:
+        warn(path, report.line, f"{report.label or 'no label'}: {report.reason}")
+    marks = {report.label: html(report) for report in reports}
+    if not failed:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps({"key": key, "marks": marks}), "utf-8")
+    return marks, not failed
+
+
+def what_is_checked(text: str) -> str:
+    """Leave out the paragraphs that hold no display, no comment and no fence."""
+    telling = ("$$", "<!--", "-->", "```", "~~~", ":::", "\\[", "\\begin{")
+    kept = [p for p in text.split("\n\n") if any(mark in p for mark in telling)]
+    return "\n\n".join(kept)
+
+
+def mark(block: nodes.math_block, text: str) -> None:
     """Put the mark beside one labelled equation."""
-    if label not in reports:
-        if not any(r.status == "failed" for r in reports.values()):
-            warn(path, block.line or 0, f"{label}: stands where it is not checked")
-        return
     at = block.parent.index(block)
     while at and isinstance(block.parent[at - 1], nodes.target):
         at -= 1
-    block.parent.insert(at, nodes.raw("", html(reports[label]), format="html"))
+    block.parent.insert(at, nodes.raw("", text, format="html"))
 
 
 def html(report: Report) -> str:

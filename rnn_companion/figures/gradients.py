@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from rnn_companion.figures.draw import curves, last
+from rnn_companion.figures.draw import curves, last, look, plain_ticks
 from rnn_companion.figures.frames import Frames, Picture
 from rnn_companion.figures.style import COLORS, INK, MARKERS, PALE, figure
+from rnn_companion.forecasting.records import Record
 from rnn_companion.gradients.truncation import Comparison
 
 STRATEGIES = ("regular", "sliding", "randomized", "without the weight")
@@ -240,6 +242,57 @@ def reaches(before: Tensor, after: Mapping[int, Tensor]) -> Picture:
         caption="How far a gradient reaches on windows of prices (medians over some "
         "windows), before training and after it.",
     )
+
+
+@figure
+def remedies(runs: Mapping[int, Mapping[str, Sequence[Record]]]) -> Picture:
+    """Show gradient norms of some remedies, and below them what they forecast.
+
+    Parameters
+    ----------
+    runs : mapping of int to mapping of str to sequence of Record
+        For each length and remedy the runs of some seeds, with gradient norms.
+
+    Returns
+    -------
+    Picture
+    """
+    shape = 2, len(runs)
+    fig, axes = plt.subplots(*shape, figsize=(8.4, 5), sharey="row", squeeze=False)
+    every, said = list[float](), list[str]()
+    for (above, below), (length, by_name) in zip(axes.T, runs.items(), strict=True):
+        norms = {name: _median_norms(records) for name, records in by_name.items()}
+        curves(above, norms, begin=1, markersize=5)
+        for n, records in enumerate(by_name.values()):
+            errors = [record.mse / record.persistence_mse for record in records]
+            points = look(n, linestyle="none", alpha=0.8)
+            below.plot([n] * len(errors), errors, **points)
+            every += errors
+        _level(below, 1)
+        above.set(yscale="log", xlabel="epoch", title=f"{length} days")
+        above.xaxis.set_major_locator(MaxNLocator(integer=True))
+        below.set(yscale="log", xticks=[], xlim=(-0.6, len(by_name) - 0.4))
+        said.append(f"with {length} days {', '.join(last(norms, '.2g'))}")
+    axes[0, 0].set_ylabel("largest norm of the gradient")
+    axes[1, 0].set_ylabel("error over that of\n“tomorrow = today”")
+    plain_ticks(axes[1, 0].yaxis, every)
+    names = axes[0, 0].get_legend_handles_labels()
+    fig.legend(*names, loc="outside lower center", ncols=3)
+    return Picture(
+        fig,
+        alt="Above, the largest norm of the gradient in each epoch; in the last, "
+        f"{'; '.join(said)}. Below, the validation error of each run over that of "
+        f"tomorrow = today: {min(every):.2g} to {max(every):.2g}, with a line at 1.",
+        caption="Networks that forecast Microsoft's prices, by the days they read. "
+        "Above: the largest norm of the gradient in each epoch, before clipping and "
+        "penalty; medians over the seeds. Below: the validation error, a point for "
+        "each seed; the line is “tomorrow = today”, and lower is better.",
+    )
+
+
+def _median_norms(records: Sequence[Record]) -> Tensor:
+    """Return the median norm in each epoch, `(epochs,)`."""
+    return torch.tensor([record.gradient_norms for record in records]).median(0).values
 
 
 @figure

@@ -232,12 +232,12 @@ def _dealt(
     windows: Sequence[Windows], orders: Sequence[torch.Generator]
 ) -> tuple[Tensor, Tensor]:
     """Put the windows of each model into a new order: (S, T, N, 1), (S, K, N, 1)."""
-    dealt = [
-        (w, torch.randperm(len(w), generator=order).to(w.inputs.device))
-        for w, order in zip(windows, orders, strict=True)
-    ]
-    X = torch.stack([w.inputs[:, which] for w, which in dealt])
-    return X, torch.stack([w.targets[:, which] for w, which in dealt])
+    X, Y = [], []
+    for w, order in zip(windows, orders, strict=True):
+        dealt = torch.randperm(len(w), generator=order).to(w.inputs.device)
+        X.append(w.inputs[:, dealt])
+        Y.append(w.targets[:, dealt])
+    return torch.stack(X), torch.stack(Y)
 
 
 def _bytes_needed(experiment: Experiment, split: Split, count: int) -> int:

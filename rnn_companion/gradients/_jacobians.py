@@ -60,7 +60,7 @@ def products(J: Tensor) -> Tensor:
     ValueError
         If a Jacobian is not square, or not finite.
     """
-    P = [torch.eye(square(J).shape[-1], dtype=J.dtype)]
+    P = [torch.eye(square(J).shape[-1], dtype=J.dtype, device=J.device)]
     for J_k in J.flip(0):
         P.append(P[-1] @ J_k)
     return torch.stack(P)

@@ -123,13 +123,17 @@ def run_trials(
     """
     return complete(
         trials,
-        partial(run_trial, device=device, progress=False),
+        partial(_run_batch, device=device),
         TrialRecord,
         "",
         cost=cost,
         device=device,
         **options,
     )
+
+
+def _run_batch(batch: tuple[Trial, ...], device: str) -> list[TrialRecord]:
+    return [run_trial(trial, device=device, progress=False) for trial in batch]
 
 
 def recorded(

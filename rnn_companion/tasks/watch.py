@@ -1,11 +1,13 @@
 """Watch the gradients of a network while it trains (chapter 3)."""
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from rnn_companion.devices import choose_device
 from rnn_companion.forecasting.configurations import Layout
 from rnn_companion.forecasting.experiment import make_optimizer
 from rnn_companion.forecasting.forecaster import Forecaster
@@ -33,7 +35,7 @@ SYMBOLS = {  # torch's names and the book's; bias_hh has the gradient of bias_ih
 }
 
 
-def reach(model: Forecaster, X: Tensor) -> Tensor:
+def reach(model: Forecaster, X: Tensor, *, device: str = "auto") -> Tensor:
     """Return how far the gradients of a model reach in some windows.
 
     Parameters
@@ -42,16 +44,22 @@ def reach(model: Forecaster, X: Tensor) -> Tensor:
         With one layer.
     X : Tensor, `(T, N, d)`
         Windows.
+    device : str
+        See `choose_device`. The CPU takes the place of a device without float64.
 
     Returns
     -------
     Tensor, `(N, T+1)`
         For each window the norm of the derivative of the last state with respect to
-        the state of each lag.
+        the state of each lag; on the CPU.
     """
-    cell = cell_of(model.cell)
-    windows = X.double().unbind(1)  # N times (T, d)
-    return torch.stack([norm_against_lag(jacobians(cell, x)) for x in windows])
+    place = choose_device(device)
+    if place.type == "mps":  # which has no float64
+        place = torch.device("cpu")
+    cell = cell_of(model.cell).to(place)
+    windows = X.to(place).double().unbind(1)  # N times (T, d)
+    norms = [norm_against_lag(jacobians(cell, x)) for x in windows]
+    return torch.stack(norms).cpu()
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,9 @@ class Watched:
         return self.norms[:, self.parameters.index(parameter)]
 
 
-def watch_prices(experiment: Experiment, prices: Prices) -> tuple[Forecaster, Watched]:
+def watch_prices(
+    experiment: Experiment, prices: Prices, *, device: str = "auto"
+) -> tuple[Forecaster, Watched]:
     """Train a tanh network on prices and watch its gradients.
 
     Parameters
@@ -89,14 +99,19 @@ def watch_prices(experiment: Experiment, prices: Prices) -> tuple[Forecaster, Wa
         The settings.
     prices : Prices
         The data; only its training part is used.
+    device : str
+        See `choose_device`.
 
     Returns
     -------
     model : Forecaster
-        As trained.
+        As trained; on the CPU.
     watched : Watched
+        On the CPU.
     """
-    windows, model = experiment.split(prices).training, experiment.model()
+    place = choose_device(device)
+    windows = experiment.split(prices).training.to(place)
+    model = experiment.model().to(place)
     order = torch.Generator().manual_seed(experiment.seed)
     batches = (
         (windows[batch].inputs, windows[batch].targets)
@@ -107,7 +122,8 @@ def watch_prices(experiment: Experiment, prices: Prices) -> tuple[Forecaster, Wa
     )
     optimizer = make_optimizer(experiment, model)
     loss = nn.functional.mse_loss
-    return model, _watch(model, batches, loss, optimizer, threshold=experiment.clip)
+    watched = _watch(model, batches, loss, optimizer, threshold=experiment.clip)
+    return model.cpu(), watched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,21 +186,25 @@ class Lesson:
         return self.l1 * W_hh.abs().sum() + self.l2 / 2 * W_hh.square().sum()
 
 
-def watch_lesson(lesson: Lesson) -> tuple[Forecaster, Watched]:
+def watch_lesson(lesson: Lesson, *, device: str = "auto") -> tuple[Forecaster, Watched]:
     """Train on palindromes and watch the gradients.
 
     Parameters
     ----------
     lesson : Lesson
         The settings.
+    device : str
+        See `choose_device`.
 
     Returns
     -------
     model : Forecaster
-        As trained.
+        As trained; on the CPU.
     watched : Watched
+        On the CPU.
     """
-    model = lesson.model()
+    place = choose_device(device)
+    model = lesson.model().to(place)
     order = torch.Generator().manual_seed(lesson.seed)
 
     def batches() -> Iterable[tuple[Tensor, Tensor]]:
@@ -192,7 +212,7 @@ def watch_lesson(lesson: Lesson) -> tuple[Forecaster, Watched]:
             digits, target = palindromes(
                 lesson.length, lesson.batch_size, generator=order
             )
-            yield encode(digits, "one-hot"), target
+            yield encode(digits, "one-hot").to(place), target.to(place)
 
     def loss(outputs: Tensor, target: Tensor) -> Tensor:  # (1, B, 10), (B,)
         return nn.functional.cross_entropy(outputs[-1], target)
@@ -206,26 +226,30 @@ def watch_lesson(lesson: Lesson) -> tuple[Forecaster, Watched]:
         threshold=lesson.threshold,
         penalty=lesson.penalty,
     )
-    return model, watched
+    return model.cpu(), watched
 
 
 @torch.no_grad()
-def accuracy(model: Forecaster) -> float:
+def accuracy(model: Forecaster, *, device: str = "auto") -> float:
     """Return the share of 1000 palindromes, none trained on, that it gets right.
 
     Parameters
     ----------
     model : Forecaster
         From `watch_lesson`.
+    device : str
+        See `choose_device`.
     """
+    place = choose_device(device)
     digits, target = palindromes(
         model.layout.length,
         VALIDATION_SIZE,
         generator=torch.Generator().manual_seed(0),
         validation=True,
     )
-    answers = model(encode(digits, "one-hot"))[-1].argmax(-1)  # (B,)
-    return float((answers == target).double().mean())
+    there = deepcopy(model).to(place)
+    outputs = there(encode(digits, "one-hot").to(place))  # (1, B, 10)
+    return float((outputs[-1].argmax(-1).cpu() == target).double().mean())
 
 
 def _watch(
@@ -243,15 +267,17 @@ def _watch(
         value = loss(model(inputs), targets)
         optimizer.zero_grad()
         value.backward()
-        norms.append([float(torch.linalg.vector_norm(_gradient(p))) for p in shown])
-        total.append(total_norm(_gradients(model)).item())
-        losses.append(value.item())
+        norms.append(
+            torch.stack([torch.linalg.vector_norm(_gradient(p)) for p in shown])
+        )
+        total.append(total_norm(_gradients(model)))
+        losses.append(value.detach())
         if penalty is not None:
             penalty(model).backward()
         if threshold is not None:
             _clip_in_place(model, threshold)
         optimizer.step()
-    columns = (torch.tensor(c, dtype=torch.float64) for c in (norms, total, losses))
+    columns = (torch.stack(c).cpu().double() for c in (norms, total, losses))
     return Watched(tuple(SYMBOLS.values()), *columns)
 
 

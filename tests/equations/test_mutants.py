@@ -55,6 +55,7 @@ def test_a_mutant_is_the_display_with_one_change(chapter: Chapter, text: str) ->
     assert text in made(chapter, "eq-sum")
 
 
+@pytest.mark.slow
 def test_all_mutants_are_caught_or_accounted_for(chapter: Chapter) -> None:
     table, wrong = survey([chapter])
     assert "mutants caught" in table

@@ -125,6 +125,7 @@ def test_lines_differ_without_colour() -> None:
     assert len(set(LINES)) == len(LINES) == len(COLORS)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_book")
 def test_every_state_is_in_the_page() -> None:
     html = frames()._repr_mimebundle_()["text/html"]
@@ -136,6 +137,7 @@ def test_every_state_is_in_the_page() -> None:
     assert len(set(re.findall(r"data:image/png;base64,[\w+/=]+", html))) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_book")
 def test_the_first_frame_stands_without_scripts_and_in_print() -> None:
     bundle = frames()._repr_mimebundle_()
@@ -193,6 +195,7 @@ frames""",
 )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("live")
 def test_a_notebook_shows_the_picture_below_the_sliders() -> None:
     """What a browser gets to draw: the outputs of each widget of the notebook."""

@@ -1,12 +1,16 @@
 """The figures of chapter 3 show what they are given."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
 from matplotlib.lines import Line2D
 
+from rnn_companion import Experiment, Record
 from rnn_companion.figures import gradients as figures
 from rnn_companion.figures.frames import Frames
+from rnn_companion.forecasting.records import Provenance
 from rnn_companion.gradients.truncation import Comparison
 
 
@@ -91,6 +95,34 @@ def test_reaches_are_drawn_before_and_after() -> None:
     assert heights(before) == [1.0, 0.5, 0.25]
     assert heights(after) == [3.0, 1.5, 0.75]
     assert "7.5e-01 at lag 2" in picture.alt
+
+
+def made_run(seed: int, norms: tuple[float, ...], mse: float) -> Record:
+    """Make a record of a run; persistence has an error of 2."""
+    return Record(
+        settings=asdict(Experiment(seed=seed)),
+        training_loss=(0.1,),
+        validation_loss=(mse,),
+        mse_by_position=(mse,),
+        persistence_by_position=(2.0,),
+        forecasts=None,
+        provenance=Provenance("made", "0" * 64, "cpu", {}, "2026-01-01", 1.0, 1),
+        gradient_norms=norms,
+    )
+
+
+def test_remedies_show_median_norms_above_the_errors_of_all_seeds() -> None:
+    none = [made_run(s, (8.0, n), 2 * n) for s, n in enumerate((1.0, 4.0, 3.0))]
+    clipped = [made_run(s, (9.0, 0.5), 1.0) for s in range(3)]
+    by_name = {"none": none, "clipping": clipped}
+    picture = figures.remedies({7: by_name, 50: by_name})
+    above, _, below, _ = picture.figure.axes
+    assert heights(above.lines[0]) == [8.0, 3.0]
+    assert heights(above.lines[1]) == [9.0, 0.5]
+    assert heights(below.lines[0]) == [1.0, 4.0, 3.0]
+    assert heights(below.lines[1]) == [0.5, 0.5, 0.5]
+    assert "with 7 days none 3, clipping 0.5; with 50 days" in picture.alt
+    assert "tomorrow = today: 0.5 to 4" in picture.alt
 
 
 def test_lessons_stand_side_by_side_on_one_scale() -> None:

@@ -32,6 +32,7 @@ def drawn(fig: Figure, axes: int) -> list[float]:
     return list(np.asarray(fig.axes[axes].lines[-1].get_ydata(), dtype=float))
 
 
+@pytest.mark.slow
 def test_every_frame_shows_the_numbers_of_cells_lstm() -> None:
     """In the curves, and in words, of every state of the sliders."""
     frames = figures.gates_by_hand(CANDIDATES)

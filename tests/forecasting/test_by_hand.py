@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from rnn_companion import Experiment, Layout, Prices, bptt, truncation
+from rnn_companion import Experiment, Layout, Prices, bptt, run_all, truncation
+from rnn_companion.forecasting import grid as grids
 from rnn_companion.forecasting.by_hand import HandWrittenGradients, stacked
 from rnn_companion.forecasting.engine import StepOptions, side_by_side_step
 from rnn_companion.forecasting.experiment import fit, fit_side_by_side, run
 from rnn_companion.forecasting.forecaster import Forecaster
+from rnn_companion.forecasting.grid import GridError, seeds_together
 from tests.recurrences import random
 
 T, B, h = 6, 3, 5
@@ -191,3 +194,47 @@ def test_a_run_keeps_gradient_norms_if_asked(prices: Prices) -> None:
     asked = run(replace(one, gradient_norms=True), prices, device="cpu")
     assert len(asked.gradient_norms) == 2
     assert asked.mse == run(one, prices, device="cpu").mse
+
+
+def test_seeds_of_small_networks_are_batched_and_nothing_else_is(
+    prices: Prices, tmp_path: Path
+) -> None:
+    """As told in `seeds_together`; the records are those of runs one by one."""
+    small = [Experiment(hidden_size=4, length=3, epochs=2, seed=s) for s in range(5)]
+    big = [replace(e, hidden_size=512) for e in small[:2]]
+    gru = [replace(e, cell="gru") for e in small[:2]]
+    mixed = [small[0], big[0], gru[0], *small[1:], big[1], gru[1]]
+    batches = seeds_together(mixed, 2, "cpu")
+    assert batches[:2] == [tuple(small[::2]), tuple(small[1::2])]
+    assert sorted(map(len, batches)) == [1, 1, 1, 1, 2, 3]
+    assert {e for batch in batches for e in batch} == {*mixed}
+    together = run_all(small, prices, out=tmp_path / "r.jsonl", workers=1, device="cpu")
+    for experiment, record in zip(small, together, strict=True):
+        alone = run(experiment, prices, device="cpu", progress=False)
+        assert record.settings == alone.settings
+        assert record.mse == pytest.approx(alone.mse, rel=1e-4)
+
+
+def test_a_seed_that_diverges_costs_the_others_nothing(prices: Prices) -> None:
+    """A batch that fails is run again one by one."""
+    seeds = [
+        Experiment(
+            hidden_size=4, length=3, epochs=3, optimizer="sgd", learning_rate=e, seed=s
+        )
+        for s, e in ((0, 1e30), (1, 1e30), (0, 0.1))
+    ]
+    with pytest.raises(GridError, match=r"^2 of the runs failed, the others are done"):
+        run_all(seeds, prices, workers=1, device="cpu", progress=False)
+
+
+def test_workers_that_share_a_gpu_are_not_dealt_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Any size goes together there, in one batch; what cannot goes alone."""
+    monkeypatch.setattr(grids, "choose_device", lambda name: torch.device("cuda"))
+    seeds = [Experiment(cell="lstm", seed=s) for s in range(3)]
+    alone = [Experiment(cell="gru", seed=s) for s in range(2)]
+    assert seeds_together([*seeds, *alone], 8, "cuda") == [
+        tuple(seeds),
+        *((one,) for one in alone),
+    ]

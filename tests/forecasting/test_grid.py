@@ -21,6 +21,7 @@ import pytest
 import torch
 
 from rnn_companion.cli import main
+from rnn_companion.forecasting import grid as grids
 from rnn_companion.forecasting.experiment import DivergenceError, Experiment, run
 from rnn_companion.forecasting.grid import (
     GridError,
@@ -39,6 +40,7 @@ from rnn_companion.forecasting.records import (
     RecordFile,
     RecordFileError,
 )
+from tests.forecasting.conftest import in_batches
 
 DAYS = 80
 STUDY = [
@@ -128,7 +130,7 @@ def test_what_is_in_the_file_is_not_run_again(
         ran.append(experiment)
         return run(experiment, data, progress=False)
 
-    monkeypatch.setattr("rnn_companion.forecasting.grid.run", spy)
+    monkeypatch.setattr(grids, "fit_side_by_side", in_batches(spy))
     again = run_all(small[:5], prices, out=out, workers=1, device="cpu")
     assert ran == small[3:5]
     assert again[:3] == first
@@ -153,7 +155,7 @@ def test_what_another_version_ran_is_refused_and_not_kept(
         record = run(*args, **kwargs)
         return replace(record, provenance=replace(record.provenance, results=99))
 
-    monkeypatch.setattr("rnn_companion.forecasting.grid.run", other)
+    monkeypatch.setattr(grids, "fit_side_by_side", in_batches(other))
     with pytest.raises(GridError, match="was run by another version of the package"):
         run_all(small[:1], prices, out=out, workers=1)
     assert not out.exists()
@@ -218,6 +220,7 @@ def test_one_run_that_fails_costs_only_itself(
     assert len(RecordFile(out).read()) == 2
 
 
+@pytest.mark.slow
 def test_twenty_kills_and_the_grid_is_what_it_would_have_been(
     small: list[Experiment], prices: Prices, reference: list[Record], tmp_path: Path
 ) -> None:
@@ -305,9 +308,11 @@ def test_ctrl_c_stops_with_one_line_and_loses_nothing(
             signal.raise_signal(signal.SIGINT)
         return run(experiment, *args, **kw)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("rnn_companion.forecasting.grid.run", interrupted)
+    monkeypatch.setattr(grids, "fit_side_by_side", in_batches(interrupted))
     command = [*_small_command(csv, out)]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     assert main(command) == 130
+    signal.signal(signal.SIGINT, before)  # a background job may ignore it
     printed = capsys.readouterr().err.splitlines()
     assert printed[-1] == "rnn-companion: stopped; the same command goes on"
     assert len(RecordFile(out).read()) == 2

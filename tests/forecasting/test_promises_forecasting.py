@@ -32,6 +32,7 @@ from rnn_companion import (
     run_all,
 )
 from rnn_companion.forecasting import experiment as experiments
+from rnn_companion.forecasting import grid as grids
 from rnn_companion.forecasting.by_hand import HandWrittenGradients
 from rnn_companion.forecasting.configurations import Configuration
 from rnn_companion.forecasting.engine import (
@@ -53,6 +54,7 @@ from rnn_companion.forecasting.windows import (
     leaky_random_split,
     split_by_date,
 )
+from tests.forecasting.conftest import in_batches
 
 
 def made(days: int = 40) -> Prices:
@@ -651,7 +653,7 @@ def test_an_executor_is_given_all_runs_at_once(monkeypatch: pytest.MonkeyPatch) 
         together.wait()
         return run(*args, **kwargs)
 
-    monkeypatch.setattr("rnn_companion.forecasting.grid.run", waits)
+    monkeypatch.setattr(grids, "fit_side_by_side", in_batches(waits))
     work = grid(
         cells=("rnn",), lengths=(2, 3, 4), optimizers=("adam",), epochs=1, hidden_size=2
     )[::2]

@@ -161,6 +161,7 @@ def test_two_processes_adding_at_once_lose_nothing(
     assert sorted(r.settings["seed"] for r in file.read()) == list(range(60))
 
 
+@pytest.mark.slow
 def test_twenty_kills_while_adding_tear_nothing(
     file: RecordFile[Record], processes: ForkServerContext
 ) -> None:

@@ -69,6 +69,7 @@ def test_releasing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
         assert one.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_release_with_answers_in_is_not_changed_unasked(tmp_path: Path) -> None:
     course = Course(tmp_path / "course")
     book = tmp_path / "book"

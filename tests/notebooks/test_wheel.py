@@ -45,6 +45,20 @@ def test_a_chapter_carries_at_most_200_kilobytes() -> None:
     assert len(install_cell("").source) <= 200_000
 
 
+def test_the_first_cell_unpacks_the_wheel_that_was_packed(tmp_path: Path) -> None:
+    """Run it but for pip, where the package is said to be missing."""
+    name, content = wheel()
+    cell = install_cell("").source.replace("%pip install --quiet {wheel}", "pass")
+    cell = cell.replace(
+        'find_spec("rnn_companion") is None', 'find_spec("n0ne") is None'
+    )
+    found: dict[str, Path] = {}
+    exec(cell, found)  # the book's own cell
+    assert found["wheel"].name == name
+    assert found["wheel"].read_bytes() == content
+
+
+@pytest.mark.slow
 def test_a_fresh_interpreter_finds_all_imports_in_the_wheel(unpacked: Path) -> None:
     """What chapters import, and what the modules inside import from each other."""
     sources = [path.read_text("utf-8") for path in unpacked.rglob("*.py")]
@@ -93,6 +107,7 @@ def test_a_page_about_a_tool_gets_the_whole_package(
         assert f'find_spec("rnn_companion{module}") is None' in first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [False, True])
 def test_the_package_inside_a_notebook_installs(tmp_path: Path, whole: bool) -> None:
     """Pip takes it for what it is; the command is there only with what it runs."""

@@ -305,6 +305,7 @@ def test_trials_are_kept_and_not_run_again(tmp_path: Path) -> None:
     assert RecordFile(out, TrialRecord).read() == every
 
 
+@pytest.mark.slow
 def test_trials_side_by_side_say_the_same() -> None:
     alone = run_trials(QUICK[:2], device="cpu", workers=1, progress=False)
     beside = run_trials(QUICK[:2], device="cpu", workers=2, progress=False)

@@ -177,6 +177,7 @@ def test_temperature_divides_the_log_odds(temperature: float, seed: int) -> None
     torch.testing.assert_close(p.sum().item(), 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_characters_are_drawn_as_often_as_the_softmax_says(temperature: float) -> None:
     """A chi-squared test of 4000 draws, and of the probabilities that come along."""
@@ -304,6 +305,7 @@ def test_a_part_shorter_than_a_window_is_refused() -> None:
         train(replace(SMALL, length=400), CORPUS, device="cpu", progress=False)
 
 
+@pytest.mark.slow
 def test_training_is_the_assignments() -> None:
     """Three steps of RMSprop with clipping and decay, written out on their own."""
     settings_ = replace(
@@ -329,6 +331,7 @@ def test_training_is_the_assignments() -> None:
             p.data -= rate * g / (s.sqrt() + 1e-8)
 
 
+@pytest.mark.slow
 def test_the_loss_starts_near_ln_V() -> None:
     """`eq-text-start`: nearly equal scores cost ln V."""
     _, record = train(SMALL, CORPUS, device="cpu", progress=False)
@@ -338,6 +341,7 @@ def test_the_loss_starts_near_ln_V() -> None:
     )
 
 
+@pytest.mark.slow
 def test_training_learns_a_rhyme() -> None:
     training = replace(
         SMALL, hidden_size=32, steps=300, mark_every=150, learning_rate=0.01
@@ -351,6 +355,7 @@ def test_training_learns_a_rhyme() -> None:
     assert "the" in sample(network, "th", 40, temperature=0.5)
 
 
+@pytest.mark.slow
 def test_marks_and_curve_say_what_was_run() -> None:
     _, record = train(SMALL, CORPUS, device="cpu", progress=False)
     assert [mark.step for mark in record.marks] == [0, 5, 10, 12]
@@ -360,12 +365,14 @@ def test_marks_and_curve_say_what_was_run() -> None:
     assert all(mark.written and len(mark.written) == 30 for mark in record.marks)
 
 
+@pytest.mark.slow
 def test_a_private_corpus_leaves_no_text_in_the_record() -> None:
     _, record = train(SMALL, CORPUS, device="cpu", progress=False, private=True)
     assert all(mark.written is None for mark in record.marks)
     assert "cat" not in record.to_json()
 
 
+@pytest.mark.slow
 def test_equal_settings_give_equal_models() -> None:
     (_, first), (_, again) = (
         train(SMALL, CORPUS, device="cpu", progress=False) for _ in range(2)
@@ -375,6 +382,7 @@ def test_equal_settings_give_equal_models() -> None:
     assert first.marks != other.marks
 
 
+@pytest.mark.slow
 def test_without_held_out_text_there_is_no_validation() -> None:
     _, record = train(
         replace(SMALL, training=1.0), CORPUS, device="cpu", progress=False
@@ -416,11 +424,13 @@ def test_temperature_in_training_only_rescales() -> None:
     assert losses[0][-1] < losses[0][0]
 
 
+@pytest.mark.slow
 def test_a_record_survives_its_json() -> None:
     _, record = train(SMALL, CORPUS, device="cpu", progress=False)
     assert TextRecord.from_json(record.to_json()) == record
 
 
+@pytest.mark.slow
 def test_a_record_is_found_by_settings_text_and_version(tmp_path: Path) -> None:
     file = tmp_path / "text.jsonl"
     _, record = train(SMALL, CORPUS, device="cpu", progress=False)
@@ -565,6 +575,7 @@ def test_the_command_says_what_is_wrong(
 RECORDS = Path(__file__).parents[2] / "book" / "records"
 
 
+@pytest.mark.slow
 def test_the_recorded_model_is_the_records() -> None:
     """Its loss by context, against the last mark's, on a Python of that edition."""
     corpus = load_corpus()
@@ -579,6 +590,7 @@ def test_the_recorded_model_is_the_records() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_recorded_training_begins_as_it_would_now() -> None:
     corpus = load_corpus()
     record = recorded(RECORDS / "text.jsonl", TextTraining(), corpus.name)

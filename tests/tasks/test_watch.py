@@ -1,8 +1,9 @@
 """Watching a training: what is seen is what autograd says."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from rnn_companion import Experiment, Prices
+from rnn_companion import DeviceError, Experiment, Prices
 from rnn_companion import gradients as gr
 from rnn_companion.tasks import watch
 from rnn_companion.tasks.memory import encode, palindromes
@@ -44,6 +45,35 @@ def test_the_same_lesson_twice_is_the_same() -> None:
     (_, a), (_, b) = watch.watch_lesson(lesson), watch.watch_lesson(lesson)
     assert torch.equal(a.total, b.total)
     assert torch.equal(a.losses, b.losses)
+
+
+LESSON = watch.Lesson(length=4, hidden_size=4, steps=2, l1=0.1)
+ON_A_DEVICE: dict[str, Callable[..., object]] = {
+    "prices": partial(
+        watch.watch_prices,
+        Experiment(length=4, hidden_size=5, epochs=1, optimizer="rmsprop"),
+        steady_prices(),
+    ),
+    "lesson": partial(watch.watch_lesson, LESSON),
+    "accuracy": partial(watch.accuracy, LESSON.model()),
+    "reach": partial(watch.reach, LESSON.model(), torch.zeros(4, 1, 10)),
+}
+
+
+@pytest.mark.parametrize("name", ["prices", "lesson", "accuracy"])
+def test_all_is_computed_on_the_device_that_is_asked_for(name: str) -> None:
+    """A meta tensor has no data, and mixes with none of the CPU's.
+
+    So what is done there goes well until the result is to come back.
+    """
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+        ON_A_DEVICE[name](device="meta")
+
+
+@pytest.mark.parametrize("name", list(ON_A_DEVICE))
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(DeviceError, match="'quantum' cannot be used"):
+        ON_A_DEVICE[name](device="quantum")
 
 
 def test_a_threshold_limits_every_step() -> None:
