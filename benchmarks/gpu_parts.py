@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from benchmarks import contenders
-from benchmarks.records import PROTOCOLS, record
+from benchmarks.records import record
 from benchmarks.speed import peak_memory, strays, take_turns, timed
 from rnn_companion import __version__
 from rnn_companion.devices import choose_device
@@ -105,10 +105,9 @@ class Plan:
         ]
 
     def grid(
-        self, protocol: str, seed: int, lengths: Sequence[int]
+        self, protocol: str, seeds: Sequence[int], lengths: Sequence[int]
     ) -> list[Experiment]:
-        """Lay out the report's combinations of these lengths."""
-        seeds = (seed,)
+        """Lay out the report's combinations of these seeds and lengths."""
         return grid(lengths=lengths, protocol=protocol, seeds=seeds, **self.changed)
 
     def record(self, experiments: Sequence[Experiment]) -> None:
@@ -200,7 +199,7 @@ def _turns(plan: Plan, experiment: Experiment) -> dict[str, Any]:
 
 def whole_grid(plan: Plan, found: Found, save: Save) -> None:
     """Time the report's runs: the first of the records that the book takes."""
-    experiments = plan.grid("honest", 0, sum(plan.lengths, ()))
+    experiments = plan.grid("honest", (0,), sum(plan.lengths, ()))
     started, before = time.perf_counter(), found.get("taken", 0.0)
     there = len(plan.records(experiments))
     timed_all = there == sum(row["runs"] for row in found.get("rows", []))
@@ -277,10 +276,17 @@ def memory(plan: Plan, found: Found, save: Save) -> None:
 
 
 def records(plan: Plan, found: Found, save: Save) -> None:
-    """Make the records of every seed, cheapest first."""
+    """Make the records of every seed, cheapest first.
+
+    The honest first seed, whose forecasts the book draws, apart from the others.
+    """
+    first, others = plan.seeds[:1], plan.seeds[1:]
     batches = [
-        plan.grid(protocol, seed, lengths)
-        for seed, lengths, protocol in product(plan.seeds, plan.lengths, PROTOCOLS)
+        plan.grid(protocol, seeds, lengths)
+        for lengths, (protocol, seeds) in product(
+            plan.lengths,
+            [("honest", first), ("source", plan.seeds), ("honest", others)],
+        )
     ]
     wanted = sum(map(len, batches))
     try:

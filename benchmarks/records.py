@@ -57,9 +57,9 @@ def record(
     device: str,
     workers: int | None,
 ) -> None:
-    """Complete one grid of one seed; only what the book draws keeps its forecasts."""
-    seed, lengths = experiments[0].seed, sorted({e.length for e in experiments})
-    drawn = out.name == "honest-protocol.jsonl" and seed == 0
+    """Complete one grid; only what the book draws keeps its forecasts."""
+    seeds, lengths = ({getattr(e, n) for e in experiments} for n in ("seed", "length"))
+    drawn = out.name == "honest-protocol.jsonl" and seeds == {0}
     records = run_all(
         sorted(experiments, key=cost),
         prices,
@@ -68,7 +68,7 @@ def record(
         workers=workers,
         forecasts="ends" if drawn else "none",
     )
-    print(f"{out.name}, lengths {lengths}, seed {seed}: {len(records)} records")
+    print(f"{out.name}, lengths {lengths}, seeds {seeds}: {len(records)} records")
 
 
 def run_again(settings: argparse.Namespace) -> int:

@@ -81,6 +81,7 @@ def require_memory(device: torch.device, needed: int) -> None:
     if device.type != "cuda":
         return
     free, _ = torch.cuda.mem_get_info(device)
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if needed > free:
         raise DeviceError(
             f"{device} has {free / 2**20:.0f} MB of memory free, and about "

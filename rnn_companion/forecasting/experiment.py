@@ -121,7 +121,7 @@ def fit_side_by_side(
     prices = load_prices() if prices is None else prices
     started, place = time.perf_counter(), choose_device(device)
     splits = [experiment.split(prices) for experiment in experiments]
-    require_memory(place, _bytes_needed(first, splits[0]) * len(experiments))
+    require_memory(place, _bytes_needed(first, splits[0], len(experiments)))
     with exact_matmul():
         models = [experiment.model().to(place) for experiment in experiments]
         validation = [split.validation.to(place) for split in splits]
@@ -232,20 +232,24 @@ def _dealt(
     windows: Sequence[Windows], orders: Sequence[torch.Generator]
 ) -> tuple[Tensor, Tensor]:
     """Put the windows of each model into a new order: (S, T, N, 1), (S, K, N, 1)."""
-    dealt = [
-        (w, torch.randperm(len(w), generator=order).to(w.inputs.device))
-        for w, order in zip(windows, orders, strict=True)
-    ]
-    X = torch.stack([w.inputs[:, which] for w, which in dealt])
-    return X, torch.stack([w.targets[:, which] for w, which in dealt])
+    X, Y = [], []
+    for w, order in zip(windows, orders, strict=True):
+        dealt = torch.randperm(len(w), generator=order).to(w.inputs.device)
+        X.append(w.inputs[:, dealt])
+        Y.append(w.targets[:, dealt])
+    return torch.stack(X), torch.stack(Y)
 
 
-def _bytes_needed(experiment: Experiment, split: Split) -> int:
-    """Estimate what one network needs: its weights four times, and all its steps."""
+def _bytes_needed(experiment: Experiment, split: Split, count: int) -> int:
+    """Estimate what networks need: their weights four times, and all their steps.
+
+    They are trained at the same time, and validated one after the other.
+    """
     e, rows = experiment, GATES[experiment.cell] * experiment.hidden_size
     weights = e.layers * rows * (2 * e.hidden_size + 2)
     steps = e.layers * e.length * 4 * (rows + 2 * e.hidden_size)
-    return 4 * (4 * weights + steps * max(e.batch_size, len(split.validation)))
+    windows = max(count * e.batch_size, len(split.validation))
+    return 4 * (4 * count * weights + steps * windows)
 
 
 def make_optimizer(experiment: Experiment, model: nn.Module) -> torch.optim.Optimizer:

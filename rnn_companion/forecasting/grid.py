@@ -267,7 +267,8 @@ def seeds_together(
     experiments : sequence of Experiment
         Any.
     workers : int
-        That the batches are for: what is alike is dealt out to them evenly.
+        That the batches are for: what is alike is dealt out to them evenly, if each
+        has a core of its own; not on a GPU, which they share.
     device : str
         See `choose_device`.
 
@@ -284,9 +285,10 @@ def seeds_together(
         fits = plain and pays and e.cell in ("rnn", "lstm")
         alike.setdefault(replace(e, seed=0) if fits else e, []).append(e)
     return [
-        tuple(seeds[first::workers])
+        tuple(seeds[first::parts])
         for seeds in alike.values()
-        for first in range(min(workers, len(seeds)))
+        for parts in [1 if on_gpu else min(workers, len(seeds))]
+        for first in range(parts)
     ]
 
 

@@ -67,11 +67,12 @@ class Windows:
     def __len__(self) -> int:
         return self.inputs.shape[1]
 
-    def __getitem__(self, which: Tensor) -> "Windows":
+    def __getitem__(self, which: Tensor | slice) -> "Windows":
+        days = which if isinstance(which, slice) else which.to(self.days.device)
         return Windows(
             self.inputs[:, which],
             self.targets[:, which],
-            self.days[:, which.to(self.days.device)],
+            self.days[:, days],
             self.layout,
         )
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rnn_companion import Experiment, Layout, Prices, bptt, run_all, truncation
+from rnn_companion.forecasting import grid as grids
 from rnn_companion.forecasting.by_hand import HandWrittenGradients, stacked
 from rnn_companion.forecasting.engine import StepOptions, side_by_side_step
 from rnn_companion.forecasting.experiment import fit, fit_side_by_side, run
@@ -224,3 +225,16 @@ def test_a_seed_that_diverges_costs_the_others_nothing(prices: Prices) -> None:
     ]
     with pytest.raises(GridError, match=r"^2 of the runs failed, the others are done"):
         run_all(seeds, prices, workers=1, device="cpu", progress=False)
+
+
+def test_workers_that_share_a_gpu_are_not_dealt_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Any size goes together there, in one batch; what cannot goes alone."""
+    monkeypatch.setattr(grids, "choose_device", lambda name: torch.device("cuda"))
+    seeds = [Experiment(cell="lstm", seed=s) for s in range(3)]
+    alone = [Experiment(cell="gru", seed=s) for s in range(2)]
+    assert seeds_together([*seeds, *alone], 8, "cuda") == [
+        tuple(seeds),
+        *((one,) for one in alone),
+    ]

@@ -161,3 +161,13 @@ def test_too_few_days_are_refused() -> None:
 def test_impossible_layouts_are_refused(settings: tuple, message: str) -> None:  # type: ignore[type-arg]
     with pytest.raises(ValueError, match=message):
         Layout(*settings)
+
+
+def test_windows_are_chosen_by_numbers_or_by_a_slice() -> None:
+    """Day t has the value t, so inputs, targets and days must go together."""
+    windows = cut_windows(torch.arange(12.0), Layout("many-to-one", 3))
+    for chosen in (windows[torch.tensor([2, 4])], windows[2:6:2]):
+        assert chosen.inputs[:, :, 0].T.tolist() == [[2, 3, 4], [4, 5, 6]]
+        assert chosen.targets.flatten().tolist() == [5, 7]
+        assert chosen.days.flatten().tolist() == [5, 7]
+        assert len(chosen) == 2
