@@ -118,6 +118,8 @@ def fit_side_by_side(
     first = experiments[0]
     if any(replace(e, seed=first.seed) != first for e in experiments):
         raise ValueError("experiments side by side may differ in their seeds alone")
+    if len(experiments) > 1 and first.truncation == "randomized":
+        raise ValueError("randomized truncation draws its links for each seed alone")
     prices = load_prices() if prices is None else prices
     started, place = time.perf_counter(), choose_device(device)
     splits = [experiment.split(prices) for experiment in experiments]

@@ -180,6 +180,13 @@ def test_only_seeds_may_differ_side_by_side(prices: Prices) -> None:
     pair = [Experiment(hidden_size=4), Experiment(hidden_size=5)]
     with pytest.raises(ValueError, match="may differ in their seeds alone"):
         fit_side_by_side(pair, prices, device="cpu")
+    drawn = [
+        Experiment(hidden_size=4, truncation="randomized", pi=0.5, seed=s)
+        for s in (0, 1)
+    ]
+    assert seeds_together(drawn, 1, "cpu") == [(drawn[0],), (drawn[1],)]
+    with pytest.raises(ValueError, match="draws its links for each seed alone"):
+        fit_side_by_side(drawn, prices, device="cpu")
     with pytest.raises(ValueError, match="only an RNN or LSTM of one layer"):
         fit_side_by_side(
             [Experiment(cell="gru", hidden_size=4, seed=s) for s in (0, 1)],
