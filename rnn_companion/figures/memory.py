@@ -223,7 +223,7 @@ def days_used(
         ax.plot(kept, tensor(each).T, **look(n, marker="", lw=0.8, alpha=0.6))
     curves(ax, medians, kept)
     ax.axhline(1, color="#777777", lw=1)
-    ax.annotate("tomorrow = today", (1, 1), (0, 3), **AT_THE_RIGHT, fontsize=9)
+    ax.annotate("tomorrow = today", (1, 1), (0, -12), **AT_THE_RIGHT, fontsize=9)
     ax.set(xscale="log", xlabel="days kept, k (the days before: another window's)")
     ax.set(yscale="log", ylabel="error over persistence's")
     ax.set_xticks(kept, map(str, kept))

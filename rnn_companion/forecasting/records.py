@@ -381,7 +381,7 @@ def allowed_difference(kind: str) -> float:
     - ``"text"``: 1.5e-3 at most, for 30 steps with two seeds (the first steps of
       RMSprop have the same length however small a gradient, so its rounding counts).
 
-    It holds for such runs only. Where training is unstable rounding decides: of one
+    It holds for such runs only. Where training is unstable less may decide: of one
     recorded run, of length 50, the loss jumped to 1.2, and did not when it was run
     again (chapter 6).
 
