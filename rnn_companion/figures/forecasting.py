@@ -301,3 +301,54 @@ def spread(errors: Mapping[str, Sequence[float]], ylabel: str) -> Picture:
         caption="Validation error by position in the window: the first forecast of a "
         "window has read one day, the last all of them.",
     )
+
+
+@figure
+def losses_and_norms(columns: Mapping[str, Mapping[str, Record]]) -> Picture:
+    """Draw training losses by epoch, and below them the largest gradient norms.
+
+    Parameters
+    ----------
+    columns : mapping of str to mapping of str to Record
+        For each column its runs. Of one without gradient norms the loss is drawn alone.
+
+    Returns
+    -------
+    Picture
+    """
+    fig, axes = plt.subplots(
+        2, len(columns), figsize=(8.4, 5.6), sharex=True, sharey="row", squeeze=False
+    )
+    for (above, below), (title, runs) in zip(axes.T, columns.items(), strict=True):
+        for n, record in enumerate(runs.values()):
+            for ax, values in (
+                (above, record.training_loss),
+                (below, record.gradient_norms),
+            ):
+                ax.plot(range(1, len(values) + 1), values, **look(n, markersize=4))
+        above.set(title=title, yscale="log")
+        below.set(xlabel="epoch", yscale="log")
+        below.legend(above.lines, list(runs), loc="upper right", fontsize=8, ncols=2)
+    axes[0, 0].set(ylabel="training loss")
+    axes[1, 0].set(ylabel="largest gradient norm")
+    told = "; ".join(
+        f"{title}, {name}: {_loss_and_norm(record)}"
+        for title, runs in columns.items()
+        for name, record in runs.items()
+    )
+    return Picture(
+        fig,
+        alt=f"Training losses by epoch, and below them largest gradient norms. {told}.",
+        caption="Above, the mean training loss of each epoch; below, the largest norm "
+        "of the gradient in it, where it was recorded.",
+    )
+
+
+def _loss_and_norm(record: Record) -> str:
+    """Say in words how large a run's losses and gradients were."""
+    losses = record.training_loss
+    said = f"loss {losses[0]:.2g} at first, {losses[-1]:.2g} at the end, "
+    said += f"at most {max(losses):.2g}"
+    if not record.gradient_norms:
+        return f"{said}, no norms"
+    return f"{said}, norms up to {max(record.gradient_norms):.3g}"

@@ -1,14 +1,14 @@
 """The figures of chapter 7, on the length of the memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, tensor
 
-from rnn_companion.figures.draw import curves, look
+from rnn_companion.figures.draw import curves, look, plain_ticks
 from rnn_companion.figures.frames import Frames, Picture
 from rnn_companion.figures.style import COLORS, MARKERS, figure
 from rnn_companion.tasks.memory import TrialRecord
@@ -198,6 +198,55 @@ def largest_norms(records: Sequence[TrialRecord]) -> Picture:
         caption="The largest norm of the gradient that each trial met, before it was "
         "clipped to 10. Filled signs are trials that solved the task.",
     )
+
+
+@figure
+def days_used(
+    errors: Mapping[str, Sequence[Sequence[float]]], kept: Sequence[int]
+) -> Picture:
+    """Show the error when only the last days of a window are its own.
+
+    Parameters
+    ----------
+    errors : mapping of str to sequence of sequence of float, `(seeds, len(kept))`
+        Over persistence's, from `errors_with_days_kept`.
+    kept : sequence of int
+        How many days stayed; the last of them are all.
+
+    Returns
+    -------
+    Picture
+    """
+    fig, ax = plt.subplots(figsize=(7.2, 3.9))
+    medians = {name: _median(each) for name, each in errors.items()}
+    for n, each in enumerate(errors.values()):
+        ax.plot(kept, tensor(each).T, **look(n, marker="", lw=0.8, alpha=0.6))
+    curves(ax, medians, kept)
+    ax.axhline(1, color="#777777", lw=1)
+    ax.annotate("tomorrow = today", (1, 1), (0, -12), **AT_THE_RIGHT, fontsize=9)
+    ax.set(xscale="log", xlabel="days kept, k (the days before: another window's)")
+    ax.set(yscale="log", ylabel="error over persistence's")
+    ax.set_xticks(kept, map(str, kept))
+    ax.minorticks_off()
+    plain_ticks(ax.yaxis, [e for each in errors.values() for row in each for e in row])
+    ax.legend()
+    told = "; ".join(
+        f"{name}, "
+        + ", ".join(f"{k} days {v:.2g}" for k, v in zip(kept, m, strict=True))
+        for name, m in medians.items()
+    )
+    return Picture(
+        fig,
+        alt="Error over that of tomorrow = today against the days that are a window's "
+        f"own, both on logarithmic scales. Medians: {told}.",
+        caption="The error of trained networks on windows of which only the last k "
+        "days are their own. Thin: one seed each; bold: their medians.",
+    )
+
+
+def _median(rows: Sequence[Sequence[float]]) -> list[float]:
+    """Return the median of each column."""
+    return tensor(rows).quantile(0.5, 0).tolist()
 
 
 def _lengths(records: Sequence[TrialRecord]) -> list[int]:

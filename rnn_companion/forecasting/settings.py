@@ -243,12 +243,7 @@ def require_positive(settings: object, *names: str) -> None:
             raise ValueError(f"{name} must be positive, got {getattr(settings, name)}")
 
 
-def seeded(
-    seed: int,
-    purpose: str,
-    purposes: Sequence[str],
-    device: torch.device | str = "cpu",
-) -> torch.Generator:
+def seeded(seed: int, purpose: str, purposes: Sequence[str]) -> torch.Generator:
     """Make a generator for one purpose, so that no draw shifts another.
 
     Parameters
@@ -260,8 +255,6 @@ def seeded(
     purposes : sequence of str
         All that there are. Its seed is ``len(purposes) * seed`` plus the purpose's
         place among them, so no two purposes and no two seeds share one.
-    device : torch.device or str
-        Where it draws.
     """
     own = len(purposes) * seed + purposes.index(purpose)
-    return torch.Generator(device).manual_seed(own)
+    return torch.Generator().manual_seed(own)

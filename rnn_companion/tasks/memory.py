@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from rnn_companion.devices import choose_device
 from rnn_companion.forecasting.configurations import Layout
+from rnn_companion.forecasting.engine import exact_matmul
 from rnn_companion.forecasting.experiment import (
     DivergenceError,
     clipped_step,
@@ -233,11 +234,9 @@ class Trial:
         if self.forget_bias is not None and self.cell != "lstm":
             raise ValueError(f"forget_bias is for the cell 'lstm', not {self.cell!r}")
 
-    def generator(
-        self, purpose: str, device: torch.device | str = "cpu"
-    ) -> torch.Generator:
+    def generator(self, purpose: str) -> torch.Generator:
         """Make the generator of one of `PURPOSES`, the same for the same seed."""
-        return seeded(self.seed, purpose, PURPOSES, device)
+        return seeded(self.seed, purpose, PURPOSES)
 
     def model(self) -> Forecaster:
         """Make the untrained model, the same for the same seed."""
@@ -322,6 +321,7 @@ class TrialRecord(RunRecord):
         return self.accuracy >= SOLVED
 
 
+@exact_matmul()
 def run_trial(
     trial: Trial, *, device: str = "auto", progress: bool = True
 ) -> TrialRecord:
@@ -332,7 +332,7 @@ def run_trial(
     trial : Trial
         The settings.
     device : str
-        See `choose_device`. Palindromes are made on it.
+        See `choose_device`. The palindromes are the same on every device.
     progress : bool
         Whether to show a bar in a terminal or a live notebook.
 
@@ -348,13 +348,8 @@ def run_trial(
     started, place = time.perf_counter(), choose_device(device)
     model = trial.model().to(place)
     optimizer = torch.optim.RMSprop(model.parameters(), lr=trial.learning_rate)
-    training = trial.generator("training", place)
-    held_out = palindromes(
-        trial.length,
-        VALIDATION_SIZE,
-        generator=trial.generator("validation", place),
-        validation=True,
-    )
+    training, validation = map(trial.generator, ("training", "validation"))
+    held_out = _drawn(trial, VALIDATION_SIZE, validation, place, validation=True)
     rows: list[list[float]] = []
     seen: list[Tensor] = []
     bar = progress_bar(
@@ -364,7 +359,7 @@ def run_trial(
         unit="step",
     )
     for step in bar:
-        batch = palindromes(trial.length, trial.batch_size, generator=training)
+        batch = _drawn(trial, trial.batch_size, training, place)
         seen.append(_step(trial, model, optimizer, *batch))
         if step % CHECK_EVERY == 0 or step == trial.steps:
             rows.append(_check(trial, model, step, torch.stack(seen), held_out))
@@ -380,6 +375,21 @@ def run_trial(
             TrialRecord.kind, "palindromes", "", place, started
         ),
     )
+
+
+def _drawn(
+    trial: Trial,
+    count: int,
+    generator: torch.Generator,
+    place: torch.device,
+    *,
+    validation: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Draw palindromes and move them to a device."""
+    digits, targets = palindromes(
+        trial.length, count, generator=generator, validation=validation
+    )
+    return digits.to(place), targets.to(place)
 
 
 def _step(

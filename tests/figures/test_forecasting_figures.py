@@ -103,3 +103,23 @@ def test_errors_by_position_are_drawn_as_they_are() -> None:
     assert list(np.array(first.get_ydata())) == [0.5, 0.25]
     assert list(np.array(second.get_xdata())) == [1]
     assert "a: 0.5 after one day, 0.25 after 2." in picture.alt
+
+
+def test_norms_stand_below_the_losses_where_they_were_recorded(
+    records: dict[Experiment, Record],
+) -> None:
+    first = next(iter(records.values()))
+    plain = replace(first, training_loss=(0.5, 2.0))
+    watched = replace(plain, gradient_norms=(3.0, 70.0))
+    picture = figures.losses_and_norms({"a": {"p": plain, "w": watched}, "b": {}})
+    above, _, below, _ = picture.figure.axes
+    losses, norms = (
+        [np.asarray(line.get_ydata()).tolist() for line in ax.lines]
+        for ax in (above, below)
+    )
+    assert losses == [[0.5, 2.0], [0.5, 2.0]]
+    assert norms == [[], [3.0, 70.0]]
+    assert "a, p: loss 0.5 at first, 2 at the end, at most 2, no norms" in picture.alt
+    assert "a, w: loss 0.5 at first, 2 at the end, at most 2, norms up to 70" in (
+        picture.alt
+    )

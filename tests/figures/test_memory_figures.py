@@ -69,3 +69,16 @@ def test_the_largest_norm_is_told() -> None:
     (ax,) = picture.figure.axes
     drawn = [len(np.asarray(c.get_offsets())) for c in ax.collections]
     assert drawn == [1, 0, 0, 1]  # RNN solved, not; LSTM solved, not
+
+
+def test_days_used_shows_each_seed_and_the_medians() -> None:
+    rows = [[9.0, 2.0, 1.5], [5.0, 3.0, 1.25], [4.0, 8.0, 1.0]]
+    picture = figures.days_used({"one": rows, "two": rows[:1]}, [1, 3, 10])
+    lines = [
+        (np.asarray(line.get_xdata()).tolist(), np.asarray(line.get_ydata()).tolist())
+        for line in picture.figure.axes[0].lines
+    ]
+    for row in rows:
+        assert ([1, 3, 10], row) in lines
+    assert lines.count(([1, 3, 10], [5.0, 3.0, 1.25])) == 2  # a seed, and the median
+    assert "one, 1 days 5, 3 days 3, 10 days 1.2; two, 1 days 9" in picture.alt

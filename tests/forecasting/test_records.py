@@ -10,7 +10,9 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
+import torch
 
+from rnn_companion import run
 from rnn_companion.forecasting import records
 from rnn_companion.forecasting.records import (
     Forecasts,
@@ -19,9 +21,11 @@ from rnn_companion.forecasting.records import (
     Record,
     RecordFile,
     RecordFileError,
+    allowed_difference,
     origin,
 )
 from rnn_companion.forecasting.settings import Experiment
+from tests.forecasting.small_runs import made_prices
 
 BOOK = Path(__file__).parents[2] / "book" / "records"
 PLACE = Provenance("MSFT", "sum", "cpu", {"torch": "2"}, "2026-01-01", 1.0, 1)
@@ -71,6 +75,43 @@ def test_numbers_say_where_they_come_from() -> None:
     assert origin(two[:1], live=True) == (
         "(Run when this page was built: 1 run on cpu, 2026-01-01, 1 seconds.)"
     )
+
+
+def test_where_a_run_was_made_can_stand_for_its_record() -> None:
+    two = [make(), make(1)]
+    assert origin([PLACE, PLACE]) == origin(two)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_rounding_stays_within_what_is_allowed_and_another_seed_does_not(
+    cell: str,
+) -> None:
+    """The same training in float64, where a rounding is nothing."""
+    experiment = Experiment(cell=cell, length=3, hidden_size=16, epochs=2)
+    prices = made_prices(200)
+    model, split = experiment.model().double(), experiment.split(prices)
+    X, Y = split.training.inputs.double(), split.training.targets.double()
+    optimizer = torch.optim.Adam(model.parameters(), lr=experiment.learning_rate)
+    order = experiment.generator("order")
+    for _ in range(experiment.epochs):
+        for batch in torch.randperm(X.shape[1], generator=order).split(32):
+            optimizer.zero_grad()
+            (model(X[:, batch]) - Y[:, batch]).square().mean().backward()
+            optimizer.step()
+    with torch.no_grad():
+        forecast = model(split.validation.inputs.double())
+    exact = (forecast - split.validation.targets).square().mean().item()
+    same, other = (
+        run(replace(experiment, seed=seed), prices, progress=False).mse
+        for seed in (0, 1)
+    )
+    assert abs(same / exact - 1) <= allowed_difference("forecast")
+    assert abs(other / exact - 1) > allowed_difference("forecast")
+
+
+def test_the_allowed_difference_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown kind 'poem': choose one of forecast"):
+        allowed_difference("poem")
 
 
 def test_what_is_added_is_read_back_in_order(file: RecordFile[Record]) -> None:

@@ -4,12 +4,13 @@ import math
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from rnn_companion.cli import main
 from rnn_companion.forecasting.experiment import DivergenceError
@@ -19,6 +20,7 @@ from rnn_companion.forecasting.records import (
     RecordFile,
     RecordFileError,
 )
+from rnn_companion.tasks import memory
 from rnn_companion.tasks.memory import (
     DIGITS,
     Trial,
@@ -254,6 +256,24 @@ def test_a_record_survives_its_json() -> None:
 def test_a_line_that_is_no_record_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="not a record of the kind 'memory'"):
         TrialRecord.from_json(line)
+
+
+def test_a_trial_sees_the_same_palindromes_on_every_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another device starts from other random numbers, so none may draw there."""
+    drawn: list[torch.device] = []
+
+    def draw(*args: Any, generator: torch.Generator, **more: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+        drawn.append(generator.device)
+        return palindromes(*args, generator=generator, **more)
+
+    monkeypatch.setattr(memory, "palindromes", draw)
+    monkeypatch.setattr(memory, "choose_device", lambda _: torch.device("meta"))
+    with pytest.raises((NotImplementedError, RuntimeError)):
+        run_trial(replace(SMALL, steps=2), progress=False)  # meta has no numbers
+    assert drawn
+    assert set(drawn) == {torch.device("cpu")}
 
 
 def test_the_sweep_tells_each_recipe_at_three_seeds() -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rnn_companion.devices import choose_device
+from rnn_companion.forecasting.engine import exact_matmul
 from rnn_companion.forecasting.experiment import (
     clipped_step,
     require_finite,
@@ -172,6 +173,7 @@ class TextRecord(RunRecord):
     provenance: Provenance
 
 
+@exact_matmul()
 def train(
     training: TextTraining | None = None,
     corpus: Corpus | None = None,
