@@ -344,12 +344,12 @@ class Record(RunRecord):
         return replace(self, forecasts=self.forecasts.at(ends))
 
 
-def origin(records: Iterable[Record], *, live: bool = False) -> str:
+def origin(records: Iterable[RunRecord], *, live: bool = False) -> str:
     """Say where numbers come from, as the book does below its figures.
 
     Parameters
     ----------
-    records : iterable of Record
+    records : iterable of Record, or of records of another kind
         What the numbers are of; at least one.
     live : bool
         Whether they were run just now.
