@@ -66,6 +66,39 @@ class CharacterModel(nn.Module):
         H, state = self.cell(X, state)  # (T, B, h)
         return self.head(H), state
 
+    @torch.no_grad()
+    def surprise(self, text: str, start: int = 1) -> Tensor:
+        """Return -ln p of each character of a text from `start` on, in nats.
+
+        Parameters
+        ----------
+        text : str
+            Read from its beginning, the state carried over: all that stands before a
+            character has been read.
+        start : int
+            The first character that is told, at least 1: one must have been read.
+
+        Returns
+        -------
+        Tensor, `(len(text) - start,)`
+            On the CPU.
+
+        Raises
+        ------
+        ValueError
+            If nothing stands before `start` or nothing after it, or the text holds
+            characters that the model does not know.
+        """
+        if not 1 <= start < len(text):
+            raise ValueError(
+                f"start must lie between 1 and {len(text) - 1}, the last character, "
+                f"got {start}"
+            )
+        numbers = self.encode(text)
+        o, _ = self(numbers[:-1, None])  # (T - 1, 1, V)
+        o, truth = o[start - 1 :, 0], numbers[start:]
+        return nn.functional.cross_entropy(o, truth, reduction="none").cpu()
+
     def encode(self, text: str) -> Tensor:
         """Turn text into numbers of characters, shape (len(text),).
 
