@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +31,7 @@ from rnn_companion import (
     run,
     run_all,
 )
+from rnn_companion.forecasting import engine
 from rnn_companion.forecasting import experiment as experiments
 from rnn_companion.forecasting import grid as grids
 from rnn_companion.forecasting.by_hand import HandWrittenGradients
@@ -38,6 +39,7 @@ from rnn_companion.forecasting.configurations import Configuration
 from rnn_companion.forecasting.engine import (
     CapturedStep,
     StepOptions,
+    side_by_side_step,
     training_step,
 )
 from rnn_companion.forecasting.experiment import DivergenceError
@@ -47,6 +49,7 @@ from rnn_companion.forecasting.records import (
     Forecasts,
     Provenance,
     RecordFile,
+    RunRecord,
 )
 from rnn_companion.forecasting.windows import (
     MinMaxScaler,
@@ -279,6 +282,61 @@ def test_a_recorded_loss_is_not_overwritten_by_the_next() -> None:
     assert (float(first), float(second)) == (1, 9)
 
 
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_gradients_are_by_hand_on_a_cpu_and_wherever_they_must_be(device: str) -> None:
+    """As told in `engine`; "meta" stands for a device that is no CPU."""
+
+    def by_hand(cell: str, count: int = 1, **options: Any) -> bool:  # noqa: ANN401
+        layout = Layout("many-to-one", 3)
+        models = [Forecaster(cell, layout, hidden_size=2) for _ in range(count)]
+        models = [model.to(device) for model in models]
+        found = engine._gradients(models, StepOptions(**options))
+        return isinstance(found, HandWrittenGradients)
+
+    assert by_hand("rnn") == by_hand("lstm") == (device == "cpu")
+    assert by_hand("rnn", 2)
+    assert by_hand("rnn", sliding=2)
+    assert by_hand("lstm", links=lambda T: [1.0] * T)
+    assert not by_hand("gru")
+    assert not by_hand("rnn", rounded=True)
+
+
+@pytest.mark.parametrize(("l1", "l2"), [(0.25, 0), (0, 0.5), (0.25, 0.5)])
+@pytest.mark.parametrize("cell", ["rnn", "gru"])
+def test_either_penalty_shrinks_the_recurrent_weights_alone(
+    cell: str, l1: float, l2: float
+) -> None:
+    """Equation eq-grad-decay: one step of SGD with each penalty and without."""
+
+    def stepped(options: StepOptions) -> dict[str, Tensor]:
+        start = torch.Generator().manual_seed(0)
+        layout = Layout("many-to-one", 3)
+        model = Forecaster(cell, layout, hidden_size=2, generator=start).double()
+        before = model.cell.get_parameter("weight_hh_l0").detach().clone()
+        rule = torch.optim.SGD(model.parameters(), lr=0.125)
+        step = side_by_side_step([model], rule, options)
+        step(draw(1, 3, 4, 1).double(), draw(1, 1, 4, 1).double())
+        return {"before": before, **{n: p.data for n, p in model.named_parameters()}}
+
+    plain, shrunk = stepped(StepOptions()), stepped(StepOptions(l1=l1, l2=l2))
+    W = plain["before"]
+    less = 0.125 * (l1 * torch.where(W > 0, 1.0, -1.0) + l2 * W)
+    for name, weights in plain.items():
+        expected = weights - less if name == "cell.weight_hh_l0" else weights
+        torch.testing.assert_close(shrunk[name], expected, rtol=1e-12, atol=1e-14)
+
+
+def test_medium_products_are_never_exact_beside_a_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There "medium" means TF32, whatever the CPU's products are like."""
+    monkeypatch.setattr(engine, "_matmul_error", lambda *shape: 0.0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert not engine.medium_is_exact.__wrapped__()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert engine.medium_is_exact.__wrapped__()
+
+
 # Experiments
 
 
@@ -333,6 +391,45 @@ def test_settings_that_mean_nothing_are_named() -> None:
             ValueError, match=f"^clip must be positive or None, got {clip}"
         ):
             Experiment(clip=clip)
+
+
+def test_a_forget_bias_is_for_lstms() -> None:
+    """It is the bias of the forget gates at the start; a GRU and an RNN have none."""
+    for cell in ("lstm", "phased-lstm"):
+        model = Experiment(cell=cell, hidden_size=3, forget_bias=2.5).model()
+        biases = [p.data for n, p in model.cell.named_parameters() if "bias" in n]
+        opened = torch.stack(biases).sum(0)[3:6]  # gates i, f, g, o of three units
+        assert opened.tolist() == [2.5] * 3
+    for cell in ("rnn", "gru"):
+        with pytest.raises(ValueError, match=f"is for an LSTM, not for '{cell}'"):
+            Experiment(cell=cell, forget_bias=2.5)
+
+
+def test_the_probability_of_a_link_lies_between_zero_and_one() -> None:
+    """Every link at probability 1; none is weighted otherwise than by 0 or 1 / pi."""
+    for pi, weights in ((1.0, {1.0}), (0.5, {0.0, 2.0}), (0.25, {0.0, 4.0})):
+        options = Experiment(truncation="randomized", pi=pi).step_options()
+        assert options.links is not None
+        assert set(options.links(200)) == weights
+    for pi in (0.0, -0.5, 1.5, math.nan):
+        with pytest.raises(ValueError, match=rf"^pi must lie in \(0, 1\], got {pi}$"):
+            Experiment(truncation="randomized", pi=pi)
+
+
+def test_every_purpose_of_every_seed_has_a_generator_of_its_own() -> None:
+    """Links and orthogonal starts, which came later, are far from the first three."""
+    early, late = ("split", "start", "order"), ("links", "orthogonal")
+
+    def seeds(purposes: tuple[str, ...]) -> list[int]:
+        return [
+            Experiment(seed=seed).generator(purpose).initial_seed()
+            for seed in range(100)
+            for purpose in purposes
+        ]
+
+    assert seeds(early) == list(range(300))
+    assert len(set(seeds(late))) == 200
+    assert min(seeds(late)) >= 2**40
 
 
 def test_no_purpose_and_no_seed_shares_its_draws_with_another() -> None:
@@ -425,6 +522,32 @@ def test_a_divergence_is_told_by_its_step_in_its_epoch(clip: float | None) -> No
     )
     with pytest.raises(DivergenceError, match=message):
         run(setting, made(), device="cpu", progress=False)
+
+
+@pytest.mark.parametrize(("batch_size", "samples"), [(2, 8), (32, 32)])
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_memory_is_that_of_weights_and_of_all_steps(
+    cell: str, layers: int, batch_size: int, samples: int
+) -> None:
+    """Weights as of torch's network of h inputs; 40 days have 8 to validate on."""
+    kind = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[cell]
+    rows = {"rnn": 5, "lstm": 20, "gru": 15}[cell]  # gates of five units
+
+    def needed(length: int) -> int:
+        setting = Experiment(
+            cell=cell,
+            layers=layers,
+            length=length,
+            hidden_size=5,
+            batch_size=batch_size,
+        )
+        return experiments._bytes_needed(setting, setting.split(made()))
+
+    numbers = sum(p.numel() for p in kind(5, 5, layers).parameters())
+    a_step = needed(4) - needed(3)
+    assert a_step == 16 * layers * samples * (rows + 5 + 5)
+    assert needed(3) - 3 * a_step == 16 * numbers
 
 
 def test_a_record_holds_every_number_of_its_run() -> None:
@@ -545,6 +668,34 @@ def test_an_empty_file_holds_no_records_and_takes_the_first(tmp_path: Path) -> N
     assert not (tmp_path / "records.jsonl.undo").exists()
 
 
+def test_a_record_in_a_folder_that_is_not_there_makes_it(tmp_path: Path) -> None:
+    file = RecordFile(tmp_path / "not" / "there" / "records.jsonl")
+    file.append(record())
+    assert file.read() == [record()]
+
+
+def test_a_record_may_hold_dataclasses_and_tuples_of_them() -> None:
+    @dataclass(frozen=True)
+    class Point:
+        name: str
+        at: tuple[float, ...]
+
+    @dataclass(frozen=True)
+    class Drawn(RunRecord):
+        kind = "memory"
+        made_from = Experiment
+        settings: dict[str, Any]
+        provenance: Provenance
+        best: Point | None
+        points: tuple[Point, ...]
+        numbers: tuple[int, ...]
+
+    two = Point("a", (1.0, 2.0)), Point("b", ())
+    for best in (two[0], None):
+        drawn = Drawn({"seed": 1}, PLACE, best, two, (1, 2))
+        assert Drawn.from_json(drawn.to_json()) == drawn
+
+
 def test_origin_counts_runs_and_adds_up_their_seconds() -> None:
     same = [record()] * 3
     assert origin(same) == "(Recorded: 3 runs on cpu, 2026-01-01, 3 seconds.)"
@@ -643,6 +794,18 @@ def test_epochs_are_the_reports_unless_told_otherwise() -> None:
 
     assert epochs() == [10, 100, 10]
     assert epochs(epochs=2) == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "workers"),
+    [("cpu", 4, 4), ("cpu", 64, 64), ("cpu", None, 1), ("cuda", 4, 4), ("cuda", 64, 8)],
+)
+def test_there_is_a_worker_a_core_but_few_on_one_gpu(
+    device: str, cores: int | None, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grids, "choose_device", torch.device)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert grids._workers(device) == workers
 
 
 def test_an_executor_is_given_all_runs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -284,3 +284,21 @@ def test_rolling_up_forgets_the_steps_and_keeps_the_delay() -> None:
         ("L", None): (("a", 5),),
     }
     assert roll(parents) == {("a", "a", 1), ("b", "a", 0), ("c", "a", 3)}
+
+
+# Shapes
+
+
+def test_the_first_tensor_that_has_a_size_sets_it() -> None:
+    """Also where the size stands with a factor or with one more."""
+
+    @networks.shapes(H="T+1 B", W="3h", X="T h")
+    def takes(H: Tensor, W: Tensor, X: Tensor) -> bool:
+        return True
+
+    H, W = torch.zeros(6, 2), torch.zeros(12)
+    assert takes(H, W, torch.zeros(5, 4))
+    for T, h in ((6, 4), (5, 12), (7, 4)):
+        message = rf"^X has shape \({T}, {h}\): expected \(T, h\), where T = 5, h = 4$"
+        with pytest.raises(ValueError, match=message):
+            takes(H, W, torch.zeros(T, h))
