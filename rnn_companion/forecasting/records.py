@@ -369,7 +369,7 @@ def origin(records: "Iterable[RunRecord | Provenance]", *, live: bool = False) -
 def allowed_difference(kind: str) -> float:
     """Return how far a loss may lie from a recorded one if only rounding differs.
 
-    |loss / recorded - 1| <= `allowed_difference` (kind), whatever device each was
+    ``abs(loss / recorded - 1)`` <= `allowed_difference` (kind), whatever device each was
     computed on: another device, and another processor of the same kind, adds up in
     another order, so that float32's rounding of 6e-8 differs at each step, and training
     makes more of it. Measured on a CPU against float64, where rounding hardly counts:
