@@ -369,10 +369,10 @@ def origin(records: "Iterable[RunRecord | Provenance]", *, live: bool = False) -
 def allowed_difference(kind: str) -> float:
     """Return how far a loss may lie from a recorded one if only rounding differs.
 
-    ``abs(loss / recorded - 1)`` <= `allowed_difference` (kind), whatever device each was
-    computed on: another device, and another processor of the same kind, adds up in
-    another order, so that float32's rounding of 6e-8 differs at each step, and training
-    makes more of it. Measured on a CPU against float64, where rounding hardly counts:
+    ``abs(loss / recorded - 1)`` is at most this, whatever device each was computed
+    on: another device, and another processor of the same kind, adds up in another
+    order, so that float32's rounding of 6e-8 differs at each step, and training makes
+    more of it. Measured on a CPU against float64, where rounding hardly counts:
 
     - ``"forecast"``: 1.9e-5 at most, for an RNN and an LSTM of 512 units, length 3,
       ten epochs, three seeds each, by hand and by autograd;

@@ -542,7 +542,7 @@ def test_memory_is_that_of_weights_and_of_all_steps(
             hidden_size=5,
             batch_size=batch_size,
         )
-        return experiments._bytes_needed(setting, setting.split(made()))
+        return experiments._bytes_needed(setting, setting.split(made()), 1)
 
     numbers = sum(p.numel() for p in kind(5, 5, layers).parameters())
     a_step = needed(4) - needed(3)
