@@ -56,12 +56,16 @@ SIGNATURE = re.compile(
 
 
 def public(room: str) -> set[object]:
-    """Collect the functions and classes that a room's public modules offer."""
+    """Collect the functions and classes that a room's public modules offer.
+
+    What serves the command line (`commands`) shows itself by `--help`.
+    """
     modules = Package(package_folder("rnn_companion")).modules
     return {
         found
         for name in modules
         if name.split(".")[1:2] == [room] and "._" not in name
+        if not name.endswith(".commands")
         for key, found in getmembers(import_module(name))
         if (isfunction(found) or isclass(found)) and not key.startswith("_")
         if found.__module__.startswith(name)
