@@ -240,7 +240,7 @@ class Mutator:
 
     def of_number(self, node: Node) -> Iterator[Mutant]:
         """Change a number."""
-        value = float(self.write(node))
+        value = float(self.write(node).strip("{}"))  # an upper bound has braces
         for other in (value + 1, value - 1):
             if other or value > 1:
                 text = f"{other:g}" if other >= 0 else f"({other:g})"

@@ -55,6 +55,19 @@ def test_a_mutant_is_the_display_with_one_change(chapter: Chapter, text: str) ->
     assert text in made(chapter, "eq-sum")
 
 
+HAR = r"""<!-- eqcheck: world=har -->
+
+$$
+\hat{y}_{N+1} = \beta_0 + \beta_d y_N + \frac{\beta_w}{5} \sum_{k=0}^{4} y_{N-k} + \frac{\beta_m}{22} \sum_{k=0}^{21} y_{N-k}
+$$ (eq-har)
+"""
+
+
+def test_a_bound_that_is_a_number_is_changed_too() -> None:
+    texts = made(check_text(HAR, PAGE), "eq-har")
+    assert any(r"\sum_{k=0}^5" in text for text in texts)
+
+
 @pytest.mark.slow
 def test_all_mutants_are_caught_or_accounted_for(chapter: Chapter) -> None:
     table, wrong = survey([chapter])

@@ -1,0 +1,116 @@
+"""The worlds of chapter 10: ranges, memory of days, simple forecasts, a test."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.integrate import quad
+from scipy.stats import norm
+from statsmodels.api import OLS
+from statsmodels.tsa.stattools import acf, acovf
+
+from rnn_companion.equations import Tape, world
+
+FELLER = "scipy.integrate.quad of Feller's density"
+
+
+def density(r: float) -> float:
+    """Return the density of a Brownian motion's range over one day at sigma = 1."""
+    k = np.arange(1, 400)
+    return float(8 * np.sum((-1.0) ** (k - 1) * k**2 * norm.pdf(k * r)))
+
+
+def moment(power: int) -> float:
+    """Integrate; below r = 0.2 the density is less than 1e-50."""
+    return float(quad(lambda r: r**power * density(r), 0.2, 15, epsabs=1e-13)[0])
+
+
+@world("range", [{}])
+def ranges(tape: Tape) -> None:
+    """Measure a day's volatility by its range, and know how exact that is."""
+    sigma = 0.5 + float(torch.rand((), generator=tape.generator))
+    high = 3 + float(torch.rand((), generator=tape.generator))
+    second, fourth = sigma**2 * moment(2), sigma**4 * moment(4)
+    R = float(np.log(high / 3))
+    tape.put("R", R)
+    tape.put(r"\sigma", sigma)
+    tape.put(r"\hat{\sigma}", R * sigma / math.sqrt(second), source=FELLER)
+    tape.put("y", math.log(R * sigma / math.sqrt(second)), source=FELLER)
+    tape.put("m_2", second, source=FELLER)
+    tape.put("m_4", fourth, source=FELLER)
+    tape.put(r"\zeta_3", float(np.sum(1 / np.arange(1.0, 200001) ** 3)) + 1.25e-11)
+    scale = sigma**2 / second  # of R^2, so that its mean is sigma^2
+    tape.put(r"\nu_R", scale**2 * (fourth - second**2), source=FELLER)
+    squared = quad(lambda z: (z**2 - 1) ** 2 * norm.pdf(z), -20, 20, epsabs=1e-13)
+    tape.put(r"\nu_r", sigma**4 * float(squared[0]), source="scipy.integrate.quad")
+
+
+@world("days", [{"N": 7, "K": 3}, {"N": 9, "K": 4}, {"N": 8, "K": 5}])
+def days(tape: Tape) -> None:
+    """Draw a series and its autocorrelations."""
+    N, K = tape.sizes["N"], tape.sizes["K"]
+    z = tape.normal(N).cumsum(0)
+    for n in range(1, N + 1):
+        tape.put("z", z[n - 1], n)
+    tape.put(r"\bar{z}", z.mean())
+    for k, value in enumerate(acf(z.numpy(), nlags=K, fft=True)):
+        tape.put(r"\hat{\rho}", float(value), k, source="statsmodels acf")
+
+
+@world("noisy-level", [{"m": 3}, {"m": 5}, {"m": 4}])
+def noisy_level(tape: Tape) -> None:
+    """Forecast a constant level behind noise, from one day and from m."""
+    m, s = tape.sizes["m"], 0.5 + tape.seed
+    covariance = s**2 * np.eye(m + 1)  # of m days and of the day to come
+
+    def error(days: int) -> float:
+        w = np.r_[np.zeros(m - days), np.full(days, 1 / days), -1.0]
+        return float(w @ covariance @ w)
+
+    tape.put("s", s)
+    tape.put("E_1", error(1), source="the covariance of all days")
+    tape.put("E_m", error(m), source="the covariance of all days")
+
+
+@world("smoothing", [{"N": 6}, {"N": 4}, {"N": 5}], ranges={"n": (1, "N")})
+def smoothing(tape: Tape) -> None:
+    """Smooth a series exponentially."""
+    N = tape.sizes["N"]
+    y = tape.normal(N + 1)  # the first is where it starts
+    alpha = 0.2 + 0.2 * tape.seed
+    level = pd.Series(y.numpy()).ewm(alpha=alpha, adjust=False).mean()
+    tape.put(r"\alpha", alpha)
+    tape.put("s", float(level[0]), 0)
+    for n in range(1, N + 1):
+        tape.put("y", y[n], n)
+        tape.put("s", float(level[n]), n, source="pandas.Series.ewm")
+
+
+@world("har", [{"N": 23}, {"N": 25}, {"N": 24}])
+def har(tape: Tape) -> None:
+    """Forecast from a day, a week and a month."""
+    N = tape.sizes["N"]
+    y = pd.Series(tape.normal(N).numpy())
+    names = (r"\beta_0", r"\beta_d", r"\beta_w", r"\beta_m")
+    beta = [tape.put(name, b) for name, b in zip(names, tape.normal(4), strict=True)]
+    for n in range(1, N + 1):
+        tape.put("y", float(y[n - 1]), n)
+    means = [y.rolling(days).mean().iloc[-1] for days in (1, 5, 22)]
+    forecast = beta[0] + sum(b * float(v) for b, v in zip(beta[1:], means, strict=True))
+    tape.put(r"\hat{y}", forecast, N + 1, source="pandas.Series.rolling")
+
+
+@world("losses", [{"N": 9, "K": 2}, {"N": 8, "K": 3}, {"N": 11, "K": 2}])
+def losses(tape: Tape) -> None:
+    """Compare the losses of two forecasts, day by day."""
+    N, K = tape.sizes["N"], tape.sizes["K"]
+    d = 0.3 + tape.normal(N)
+    for n in range(1, N + 1):
+        tape.put("d", d[n - 1], n)
+    for k, value in enumerate(acovf(d.numpy(), fft=True, nlag=K)):
+        tape.put(r"\hat{\gamma}", float(value), k, source="statsmodels acovf")
+    fit = OLS(d.numpy(), np.ones(N)).fit(cov_type="HAC", cov_kwds={"maxlags": K})
+    tape.put(r"\bar{d}", float(fit.params[0]))
+    tape.put(r"\hat{V}", N * float(fit.bse[0]) ** 2, source="statsmodels HAC")
+    tape.put(r"\mathrm{DM}", float(fit.tvalues[0]), source="statsmodels HAC")
