@@ -23,6 +23,7 @@ from rnn_companion.forecasting.grid import cost, grid, recorded, run_all
 from rnn_companion.forecasting.prices import Prices, load_prices
 from rnn_companion.forecasting.records import Record, RecordFile
 from rnn_companion.forecasting.settings import Experiment
+from rnn_companion.forecasting.targets import target
 from rnn_companion.tasks.memory import TrialRecord, run_trial
 
 RECORDS = Path(__file__).parent.parent / "book" / "records"
@@ -37,6 +38,9 @@ def main() -> None:
     if settings.again or settings.trials_again:
         sys.exit(run_again(settings))
     series = {"": load_prices()}
+    for kind in ("return", "range"):
+        out, prices = RECORDS / "targets.jsonl", target(load_prices(), kind)
+        record(out, prices, grid(hidden_size=32), settings, "last")
     if settings.report_data:
         series["-report"] = load_prices(settings.report_data)
     for seed in settings.seeds:
@@ -47,26 +51,28 @@ def main() -> None:
                     experiments = grid(
                         lengths=lengths, seeds=(seed,), protocol=protocol
                     )
-                    record(out, prices, experiments, settings.device, settings.workers)
+                    # Only what the book draws keeps its forecasts.
+                    drawn = out.name == "honest-protocol.jsonl" and seed == 0
+                    kept = "ends" if drawn else "none"
+                    record(out, prices, experiments, settings, kept)
 
 
 def record(
     out: Path,
     prices: Prices,
     experiments: Sequence[Experiment],
-    device: str,
-    workers: int | None,
+    settings: argparse.Namespace,
+    forecasts: str,
 ) -> None:
-    """Complete one grid; only what the book draws keeps its forecasts."""
+    """Complete one grid."""
     seeds, lengths = ({getattr(e, n) for e in experiments} for n in ("seed", "length"))
-    drawn = out.name == "honest-protocol.jsonl" and seeds == {0}
     records = run_all(
         sorted(experiments, key=cost),
         prices,
         out=out,
-        device=device,
-        workers=workers,
-        forecasts="ends" if drawn else "none",
+        device=settings.device,
+        workers=settings.workers,
+        forecasts=forecasts,
     )
     print(f"{out.name}, lengths {lengths}, seeds {seeds}: {len(records)} records")
 

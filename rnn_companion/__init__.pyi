@@ -16,9 +16,11 @@ from .forecasting.grid import recorded as recorded
 from .forecasting.grid import run_all as run_all
 from .forecasting.prices import Prices as Prices
 from .forecasting.prices import load_prices as load_prices
+from .forecasting.prices import load_share as load_share
 from .forecasting.records import Record as Record
 from .forecasting.records import origin as origin
 from .forecasting.settings import Experiment as Experiment
+from .forecasting.targets import target as target
 from .gradients import bptt as bptt
 from .gradients import truncation as truncation
 from .tasks import memory as memory

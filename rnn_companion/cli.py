@@ -104,10 +104,10 @@ def add_grid(parser: argparse.ArgumentParser) -> None:
     _add_machines(parser)
     add(
         "--forecasts",
-        choices=("all", "ends", "none"),
+        choices=("all", "ends", "last", "none"),
         default="all",
-        help="keep all, each window's first and last, or errors only, for data that "
-        "may not be given back; default: %(default)s",
+        help="keep all, each window's first and last, its last, or errors only, for "
+        "data that may not be given back; default: %(default)s",
     )
     parser.set_defaults(run=run_grid)
 

@@ -144,8 +144,8 @@ def run_all(
         Runs them in place of own processes: threads, a Dask client's
         ``get_executor()``, whatever has `submit`.
     forecasts : str
-        Which forecasts the records keep: ``"all"``, ``"ends"`` or ``"none"``, see
-        `Record.with_forecasts`. Any of them gives the data away.
+        Which forecasts the records keep: ``"all"``, ``"ends"``, ``"last"`` or
+        ``"none"``, see `Record.with_forecasts`. Any of them gives the data away.
     progress : bool
         Whether to show runs done, running and time left.
 

@@ -38,11 +38,15 @@ class Prices:
         Closing prices in dollars, float64, shape (n,).
     name : str
         Where they come from, for captions and records.
+    high, low : numpy.ndarray, optional
+        The highest and the lowest price of each day, shape (n,), where both are known.
     """
 
     dates: pd.DatetimeIndex
     close: NDArray[np.float64]
     name: str
+    high: NDArray[np.float64] | None = None
+    low: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.close)
@@ -66,9 +70,9 @@ def load_prices(
     Parameters
     ----------
     path : str or Path, optional
-        A CSV file of daily prices with a header, rows in any order. By default
-        the last 1511 days of Microsoft's adjusted close in ``bokeh_sampledata``
-        (public domain, ends 2013-03-01).
+        A CSV file of daily prices with a header, rows in any order; columns high and
+        low are read where it has both. By default the last 1511 days of Microsoft's
+        adjusted close in ``bokeh_sampledata`` (public domain, ends 2013-03-01).
     column : str, optional
         Name of the price column; by default the adjusted close where there is
         one, else the close.
@@ -88,16 +92,44 @@ def load_prices(
         and says what to do. No row is ever dropped.
     """
     if path is None:
-        return _microsoft()
+        return load_share("MSFT", days=DEFAULT_DAYS)
     return _Table.read(Path(path)).prices(column, dayfirst)
 
 
-def _microsoft() -> Prices:
-    from bokeh_sampledata.stocks import MSFT
+def load_share(name: str, days: int | None = None) -> Prices:
+    """Load a share that ``bokeh_sampledata`` ships (public domain).
 
-    days = pd.DatetimeIndex(MSFT["date"][-DEFAULT_DAYS:])
-    close = np.array(MSFT["adj_close"][-DEFAULT_DAYS:], dtype=np.float64)
-    return Prices(days, close, "MSFT")
+    Parameters
+    ----------
+    name : str
+        Its ticker: AAPL, FB, GOOG, IBM or MSFT.
+    days : int, optional
+        How many of its last days; all by default.
+
+    Returns
+    -------
+    Prices
+        Adjusted closes; high and low as they were traded.
+
+    Raises
+    ------
+    ValueError
+        If no such share is shipped, or it has fewer days: names what there is.
+    """
+    from bokeh_sampledata.stocks import data
+
+    if name not in set(data["ticker"]):
+        shipped = ", ".join(sorted(set(data["ticker"])))
+        raise ValueError(f"no share {name!r}: choose one of {shipped}")
+    share = data[data["ticker"] == name]
+    days = len(share) if days is None else days
+    if not 1 <= days <= len(share):
+        raise ValueError(f"days must lie between 1 and {len(share)}, got {days}")
+    close, high, low = (
+        share[column].to_numpy(np.float64)[-days:]
+        for column in ("adj_close", "high", "low")
+    )
+    return Prices(pd.DatetimeIndex(share["date"])[-days:], close, name, high, low)
 
 
 @dataclass(frozen=True)
@@ -124,9 +156,27 @@ class _Table:
             raise ValueError(f"{self.file}: no rows below the header; nothing to load")
         days = pd.DatetimeIndex(_parse_dates(self._cells(date), dayfirst))
         self._refuse_duplicates(days, date)
-        close = np.array([_parse_price(cell) for cell in self._cells(price)])
         order = days.argsort()
-        return Prices(days[order], close[order], self.file.stem)
+        close, *others = (
+            values[order] for values in (self._numbers(price), *self._range())
+        )
+        return Prices(days[order], close, self.file.stem, *others)
+
+    def _numbers(self, column: str) -> NDArray[np.float64]:
+        return np.array([_parse_price(cell) for cell in self._cells(column)])
+
+    def _range(self) -> list[NDArray[np.float64]]:
+        """Read high and low, or nothing where one of them has no column."""
+        by_name = {name.casefold(): name for name in self.header}
+        if not {"high", "low"} <= set(by_name):
+            return []
+        high, low = self._numbers(by_name["high"]), self._numbers(by_name["low"])
+        for cell, lowest, wrong in zip(
+            self._cells(by_name["high"]), low, high < low, strict=True
+        ):
+            if wrong:
+                raise cell.refuse(f"is below the day's low of {lowest}; correct them")
+        return [high, low]
 
     def _find(self, kind: str, names: Sequence[str]) -> str:
         by_name = {name.casefold(): name for name in self.header}

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 # begin to give other numbers: older records then no longer count. Tests hold small
 # runs against stored numbers, so that such a change is noticed.
 RESULTS = {"forecast": 1, "memory": 1, "text": 1}
+FORECASTS = ("all", "ends", "last", "none")  # that a record keeps
 ALLOWED = {"forecast": 1e-3, "memory": 1e-2, "text": 1e-2}  # see `allowed_difference`
 
 
@@ -334,15 +335,16 @@ class Record(RunRecord):
         ----------
         which : str
             ``"all"``, ``"ends"`` (each window's first and last output, two hundredths
-            of all at length 100) or ``"none"``.
+            of all at length 100), ``"last"`` (the last alone) or ``"none"``.
         """
-        require_choice("forecasts", which, ("all", "ends", "none"))
+        require_choice("forecasts", which, FORECASTS)
         if which == "all" or self.forecasts is None:
             return self
         if which == "none":
             return replace(self, forecasts=None)
-        ends = (1, len(self.mse_by_position))
-        return replace(self, forecasts=self.forecasts.at(ends))
+        last = len(self.mse_by_position)
+        kept = self.forecasts.at((1, last) if which == "ends" else (last,))
+        return replace(self, forecasts=kept)
 
 
 def origin(records: "Iterable[RunRecord | Provenance]", *, live: bool = False) -> str:

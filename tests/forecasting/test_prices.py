@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnn_companion import Prices, load_prices
+from rnn_companion import Prices, load_prices, load_share
+from rnn_companion.forecasting.records import RecordFile
 
 KAGGLE = "Date,Open,Close\n4/1/2015 16:00:00,40.6,40.72\n4/13/2015 16:00:00,40.7,41.76"
 KAGGLE_DASHES = (
@@ -52,6 +53,33 @@ def test_default_series_is_the_last_1511_adjusted_closes() -> None:
     np.testing.assert_array_equal(prices.close, msft["adj_close"])
     assert (prices.dates == pd.DatetimeIndex(msft["date"])).all()
     assert prices.dates.is_monotonic_increasing
+
+
+def test_the_default_series_is_the_one_that_the_records_ran_on() -> None:
+    file = Path(__file__).parents[2] / "book/records/honest-protocol.jsonl"
+    records = RecordFile(file).read()
+    assert {r.provenance.checksum for r in records} == {load_prices().checksum}
+
+
+def test_shares_come_whole_or_with_their_last_days() -> None:
+    whole, last = load_share("IBM"), load_share("IBM", days=30)
+    assert whole.dates[-30:].equals(last.dates)
+    for name in ("close", "high", "low"):
+        assert (getattr(whole, name)[-30:] == getattr(last, name)).all()
+    with pytest.raises(ValueError, match="no share 'XYZ': choose one of AAPL, FB"):
+        load_share("XYZ")
+    with pytest.raises(ValueError, match="between 1 and 3270, got 4000"):
+        load_share("IBM", days=4000)
+
+
+def test_high_and_low_are_read_where_a_file_has_both(tmp_path: Path) -> None:
+    rows = "\n2020-01-03,4,6,5\n2020-01-02,$2,3,2.5"
+    prices = load_prices(write(tmp_path, "Date,Low,HIGH,Close" + rows))
+    assert prices.high is not None
+    assert prices.low is not None
+    assert (prices.high.tolist(), prices.low.tolist()) == ([3, 6], [2, 4])
+    alone = load_prices(write(tmp_path, STOOQ))
+    assert alone.high is alone.low is None
 
 
 @pytest.mark.parametrize("order", [[2, 0, 1], [1, 2, 0], [2, 1, 0]])
@@ -109,6 +137,14 @@ REFUSALS: dict[str, tuple[str | bytes, str]] = {
     "negative": ("Date,Close\n2020-01-02,-3", "'-3' is not a positive price"),
     "underscore": ("Date,Close\n2020-01-02,1_0", "'1_0' is not a number"),
     "decimal comma": ("Date;Close\n2020-01-02;27,9", "'27,9' is not a number"),
+    "high below low": (
+        "Date,Close,High,Low\n2020-01-02,1,2,1\n2020-01-03,1,1,1.5",
+        "column 'High', row 3: '1' is below the day's low of 1.5",
+    ),
+    "no low": (
+        "Date,Close,High,Low\n2020-01-02,1,2,",
+        "column 'Low', row 2: '' is not a number",
+    ),
     "duplicate": (
         "Date,Close\n2020-01-02,1\n2020-01-03,2\n2020-01-02,1",
         "column 'Date', rows 2 and 4: 2020-01-02 stands more than once",

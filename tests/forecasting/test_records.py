@@ -322,7 +322,10 @@ def test_the_ends_are_the_first_and_last_output() -> None:
     assert ends is not None
     assert ends.positions == (1, 3) * 3
     assert ends.truth == tuple(0.1 * n for n in (0, 2, 3, 5, 6, 8))
+    last = make(size=9).with_forecasts("last").forecasts
+    assert last is not None
+    assert last.truth == tuple(0.1 * n for n in (2, 5, 8))
     assert make(size=9).with_forecasts("none").forecasts is None
     assert make(size=9).with_forecasts("all") == make(size=9)
-    with pytest.raises(ValueError, match="'some': choose one of all, ends, none"):
+    with pytest.raises(ValueError, match="'some': choose one of all, ends, last, none"):
         make(size=9).with_forecasts("some")
