@@ -37,10 +37,11 @@ def main() -> None:
     settings = _settings()
     if settings.again or settings.trials_again:
         sys.exit(run_again(settings))
+    machine = settings.device, settings.workers
     series = {"": load_prices()}
     for kind in ("return", "range"):
         out, prices = RECORDS / "targets.jsonl", target(load_prices(), kind)
-        record(out, prices, grid(hidden_size=32), settings, "last")
+        record(out, prices, grid(hidden_size=32), *machine, "last")
     if settings.report_data:
         series["-report"] = load_prices(settings.report_data)
     for seed in settings.seeds:
@@ -51,28 +52,27 @@ def main() -> None:
                     experiments = grid(
                         lengths=lengths, seeds=(seed,), protocol=protocol
                     )
-                    # Only what the book draws keeps its forecasts.
-                    drawn = out.name == "honest-protocol.jsonl" and seed == 0
-                    kept = "ends" if drawn else "none"
-                    record(out, prices, experiments, settings, kept)
+                    record(out, prices, experiments, *machine)
 
 
 def record(
     out: Path,
     prices: Prices,
     experiments: Sequence[Experiment],
-    settings: argparse.Namespace,
-    forecasts: str,
+    device: str,
+    workers: int | None,
+    forecasts: str | None = None,
 ) -> None:
-    """Complete one grid."""
+    """Complete one grid; unless told, only what the book draws keeps its forecasts."""
     seeds, lengths = ({getattr(e, n) for e in experiments} for n in ("seed", "length"))
+    drawn = out.name == "honest-protocol.jsonl" and seeds == {0}
     records = run_all(
         sorted(experiments, key=cost),
         prices,
         out=out,
-        device=settings.device,
-        workers=settings.workers,
-        forecasts=forecasts,
+        device=device,
+        workers=workers,
+        forecasts=forecasts or ("ends" if drawn else "none"),
     )
     print(f"{out.name}, lengths {lengths}, seeds {seeds}: {len(records)} records")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rnn_companion.figures.draw import curves
+from rnn_companion.figures.draw import curves, look
 from rnn_companion.figures.frames import Frames, Picture
 from rnn_companion.figures.style import COLORS, INK, PALE, figure
 
@@ -46,8 +46,8 @@ def memory(series: Mapping[str, Sequence[float]], days: int) -> Picture:
         fig,
         alt=f"Autocorrelations by days apart. Outside the band of {band:.3f} on either "
         f"side of zero: {said}.",
-        caption="How alike days are that lie k days apart. In the pale band lie 95 % of "
-        "the values if the days do not depend on one another.",
+        caption="How alike days are that lie k days apart. In the pale band lie 95 % "
+        "of the values if the days do not depend on one another.",
     )
 
 
@@ -129,7 +129,7 @@ def days_of_range(
     fig, ax = plt.subplots(figsize=(7, 3.8))
     ax.plot(dates, 100 * np.exp(np.asarray(truth)), color="#999999", lw=1)
     for n, (name, values) in enumerate(forecasts.items()):
-        line = {"color": COLORS[n], "linestyle": ("-", "--", "-.")[n % 3]}
+        line = look(n, marker="")
         ax.plot(dates, 100 * np.exp(np.asarray(values)), label=name, lw=1.6, **line)
     ax.set_ylabel("volatility, % a day")
     ax.legend()
