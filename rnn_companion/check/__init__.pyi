@@ -26,3 +26,6 @@ from .recurrence import skill as skill
 from .text import letters as letters
 from .text import top_k as top_k
 from .text import with_temperature as with_temperature
+from .volatility import parkinson as parkinson
+from .volatility import smooth as smooth
+from .volatility import trailing_mean as trailing_mean

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ NAMES = (
     "memory",
     "clock",
     "text",
+    "volatility",
 )
 CHECKS = sorted(set(dir(check)) - {"Wrong"})
 MODULES = [import_module(f"rnn_companion.check.{name}") for name in NAMES]
@@ -293,7 +295,26 @@ def letters_by_numpy(returns: Tensor, training: int) -> Tensor:
     return torch.as_tensor(np.searchsorted(bounds, returns.numpy()))
 
 
+def smoothed_by_pandas(y: Tensor, alpha: float) -> Tensor:
+    levels = pd.Series(y.numpy()).ewm(alpha=alpha, adjust=False).mean()
+    return torch.tensor(levels.tolist(), dtype=torch.float64)
+
+
+def means_by_pandas(y: Tensor, days: int) -> Tensor:
+    means = pd.Series(y.numpy()).rolling(days, min_periods=1).mean()
+    return torch.tensor(means.tolist(), dtype=torch.float64)
+
+
+def ranges_one_by_one(high: Tensor, low: Tensor) -> Tensor:
+    pairs = zip(high.tolist(), low.tolist(), strict=True)
+    widths = [math.log(h) - math.log(l) for h, l in pairs]
+    return torch.tensor([w / 2 / math.log(2) ** 0.5 for w in widths], dtype=high.dtype)
+
+
 RIGHT = {
+    "smooth": smoothed_by_pandas,
+    "trailing_mean": means_by_pandas,
+    "parkinson": ranges_one_by_one,
     "rnn": torch_rnn,
     "rnn_step": torch_step,
     "skill": skill_in_words,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, einsum, nn
 
@@ -30,6 +31,40 @@ def unroll(X: Tensor, H_0: Tensor, W: Tensor, U: Tensor, b: Tensor) -> list[Tens
     for x in X:
         states.append((einsum("bd,hd->bh", x, W) + states[-1] @ U.t() + b).tanh())
     return states
+
+
+def smoothed(
+    y: Tensor, a: float, *, start: float | None = None, keep: float | None = None
+) -> Tensor:
+    """Smooth value by value; start and the old value's weight may be mistaken."""
+    level, levels = float(y[0]) if start is None else start, []
+    for value in y.tolist():
+        level = ((1 - a) if keep is None else keep) * level + a * value
+        levels.append(level)
+    return torch.tensor(levels, dtype=y.dtype)
+
+
+def rolled(y: Tensor, days: int, **wrong: Any) -> Tensor:  # noqa: ANN401
+    """Return pandas' rolling means; their place may be mistaken."""
+    means = pd.Series(y.tolist()).rolling(days, min_periods=1, **wrong).mean()
+    return torch.tensor(means.tolist(), dtype=y.dtype)
+
+
+def at(y: Tensor) -> range:
+    return range(len(y))
+
+
+def as_like(y: Tensor, values: list[float]) -> Tensor:
+    return torch.tensor([float(value) for value in values], dtype=y.dtype)
+
+
+def sums(y: Tensor, n: int, days: int) -> float:
+    return math.fsum(y.tolist()[max(0, n - days + 1) : n + 1])
+
+
+def width(h: Tensor, l: Tensor) -> Tensor:
+    """Return ln h - ln l."""
+    return torch.from_numpy(np.log(h.numpy()) - np.log(l.numpy()))
 
 
 def skill(f: Tensor, p: Tensor, power: int = 2, late: int = 1) -> float:
@@ -1032,5 +1067,50 @@ WRONG: list[tuple[str, Wrong, str]] = [
         "with_temperature",
         lambda o, T: best(best(o / T, len(o)), len(o)),
         "softmax comes twice",
+    ),
+    ("smooth", lambda y, a: smoothed(y, 1 - a), "alpha and 1 - alpha are exchanged"),
+    ("smooth", lambda y, a: smoothed(y, a, start=0.0), "it starts at zero"),
+    ("smooth", lambda y, a: smoothed(y, a, start=mean(y.tolist())), "looks ahead"),
+    ("smooth", lambda y, a: smoothed(y, a, keep=1.0), "the old value is added whole"),
+    (
+        "smooth",
+        lambda y, a: torch.stack([y[0], *smoothed(y, a)[:-1]]),
+        "lacks its own day's value",
+    ),
+    (
+        "smooth",
+        lambda y, a: as_like(y, [a * y[n] + (1 - a) * y[max(n - 1, 0)] for n in at(y)]),
+        "mixes two days only",
+    ),
+    ("trailing_mean", lambda y, d: rolled(y, d, center=True), "around each day"),
+    ("trailing_mean", lambda y, d: rolled(y.flip(0), d).flip(0), "the days to come"),
+    ("trailing_mean", lambda y, d: rolled(y, d - 1), "one day short"),
+    ("trailing_mean", lambda y, d: rolled(y, d + 1), "one day too many"),
+    (
+        "trailing_mean",
+        lambda y, d: as_like(y, [sums(y, n, d) / d for n in at(y)]),
+        "divided by more days than there are",
+    ),
+    (
+        "trailing_mean",
+        lambda y, d: as_like(y, [sums(y, n, d) for n in at(y)]),
+        "a sum, not a mean",
+    ),
+    ("trailing_mean", lambda y, d: rolled(y, d)[d - 1 :], "are left out"),
+    ("parkinson", lambda h, l: width(h, l) ** 2 / np.log(16), "this is the variance"),
+    ("parkinson", lambda h, l: width(h, l), "this is the range itself"),
+    ("parkinson", lambda h, l: width(h, l) / np.log(16), "take the root of it"),
+    ("parkinson", lambda h, l: (h - l) / np.log(16) ** 0.5, "takes prices"),
+    ("parkinson", lambda h, l: (h - l) / l / np.log(16) ** 0.5, "share of the low"),
+    ("parkinson", lambda h, l: width(l, h) / np.log(16) ** 0.5, "are exchanged"),
+    (
+        "parkinson",
+        lambda h, l: width(h, l) / np.log(10) / np.log(16) ** 0.5,
+        "to base 2 or 10",
+    ),
+    (
+        "parkinson",
+        lambda h, l: (width(h, l) ** 2 / np.log(16)).mean() ** 0.5,
+        "one number for all days",
     ),
 ]
