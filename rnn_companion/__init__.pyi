@@ -6,6 +6,12 @@ from . import networks as networks
 from . import tasks as tasks
 from .devices import DeviceError as DeviceError
 from .devices import choose_device as choose_device
+from .forecasting.baselines import baseline_forecasts as baseline_forecasts
+from .forecasting.comparison import beside_baselines as beside_baselines
+from .forecasting.comparison import common_days as common_days
+from .forecasting.comparison import confidence_set as confidence_set
+from .forecasting.comparison import spa as spa
+from .forecasting.comparison import squared_losses as squared_losses
 from .forecasting.configurations import Layout as Layout
 from .forecasting.experiment import fit as fit
 from .forecasting.experiment import run as run
@@ -19,6 +25,9 @@ from .forecasting.prices import load_prices as load_prices
 from .forecasting.prices import load_share as load_share
 from .forecasting.records import Record as Record
 from .forecasting.records import origin as origin
+from .forecasting.scores import diebold_mariano as diebold_mariano
+from .forecasting.scores import skill as skill
+from .forecasting.scores import skill_interval as skill_interval
 from .forecasting.settings import Experiment as Experiment
 from .forecasting.targets import target as target
 from .gradients import bptt as bptt

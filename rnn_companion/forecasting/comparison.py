@@ -5,14 +5,23 @@ Nason (2011), *The model confidence set*.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
+from rnn_companion.forecasting.baselines import baseline_forecasts
+from rnn_companion.forecasting.prices import Prices
+from rnn_companion.forecasting.records import Record
 from rnn_companion.forecasting.scores import FEWEST, REPETITIONS, compare_extra
 
-__all__ = ["common_days", "confidence_set", "spa", "squared_losses"]
+__all__ = [
+    "beside_baselines",
+    "common_days",
+    "confidence_set",
+    "spa",
+    "squared_losses",
+]
 
 TOLERANCE = 1e-5  # of the truth's range: networks keep it in single precision
 
@@ -54,6 +63,67 @@ def common_days(forecasts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             )
     columns = {name: frame["forecast"] for name, frame in by_day.items()}
     return pd.DataFrame({"truth": truth[first], **columns}, index=truth.index)
+
+
+def beside_baselines(
+    records: Mapping[str, Record],
+    series: Prices,
+    known: int,
+    *,
+    models: Iterable[str] | None = None,
+    refit: int | None = None,
+) -> pd.DataFrame:
+    """Put networks and baselines side by side, on the days that all of them forecast.
+
+    Of each window the last output is taken: the day after all that were read. Windows
+    of different lengths, and those that are aligned, begin on different days.
+
+    Parameters
+    ----------
+    records : mapping of str to Record
+        By name, of networks that ran on this series, split by date, one day ahead.
+    series : Prices
+        What was forecast, in its own units (see `targets.target`).
+    known : int
+        Days that the baselines are fitted on.
+    models, refit
+        Of the baselines, as in `baselines.baseline_forecasts`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `common_days` gives it, the baselines first, in the units of the series.
+
+    Raises
+    ------
+    ImportError
+        Without the extra ``compare``.
+    ValueError
+        As in `baseline_forecasts` and `common_days`; also for a record of other data,
+        of windows dealt at random, of more than a day ahead, or without forecasts of
+        the last output, and for a network with the name of a baseline: names it.
+    """
+    simple = baseline_forecasts(series, known, models=models, refit=refit).iloc[:-1]
+    if taken := [name for name in records if name in simple]:
+        raise ValueError(f"{', '.join(taken)}: the name of a baseline")
+    days = {"date": simple.index, "truth": series.close[known:]}
+    frames = {str(n): pd.DataFrame({**days, "forecast": simple[n]}) for n in simple}
+    return common_days(frames | {n: _last(n, r, series) for n, r in records.items()})
+
+
+def _last(name: str, record: Record, series: Prices) -> pd.DataFrame:
+    """Tabulate the last output of each window of a record that can be compared."""
+    e, K = record.experiment, len(record.mse_by_position)
+    if record.provenance.checksum != series.checksum:
+        raise ValueError(f"{name!r} ran on other data than {series.name}")
+    if e.protocol != "honest" or e.horizon != 1:
+        raise ValueError(
+            f"{name!r} has protocol {e.protocol!r} and horizon {e.horizon}: to stand "
+            "beside baselines it needs 'honest' and 1"
+        )
+    if record.forecasts is None or K not in record.forecasts.positions:
+        raise ValueError(f"{name!r} has no forecasts of its last output: run it again")
+    return record.forecasts.at((K,)).table()
 
 
 def squared_losses(days: pd.DataFrame) -> pd.DataFrame:

@@ -126,7 +126,7 @@ def load_share(name: str, days: int | None = None) -> Prices:
     if not 1 <= days <= len(share):
         raise ValueError(f"days must lie between 1 and {len(share)}, got {days}")
     close, high, low = (
-        share[column].to_numpy(np.float64)[-days:]
+        np.array(share[column], dtype=np.float64)[-days:]
         for column in ("adj_close", "high", "low")
     )
     return Prices(pd.DatetimeIndex(share["date"])[-days:], close, name, high, low)

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnn_companion import Experiment, Prices, Record, load_prices, run, target
 from rnn_companion.forecasting.comparison import (
+    beside_baselines,
     common_days,
     confidence_set,
     spa,
@@ -126,3 +128,61 @@ def test_losses_that_cannot_be_tested_are_refused_by_name() -> None:
     losses.iloc[2, 1] = np.nan
     with pytest.raises(ValueError, match=r"'model 1' on 2020-01-03 .*not a finite"):
         confidence_set(losses)
+
+
+KINDS = {"many-to-one": 7, "many-to-many-aligned": 3, "one-to-one": 1}
+
+
+def small(series: Prices, protocol: str = "honest") -> dict[str, Record]:
+    """Run a small network of each kind."""
+    return {
+        kind: run(
+            Experiment(
+                configuration=kind,
+                length=length,
+                hidden_size=4,
+                epochs=1,
+                protocol=protocol,
+            ),
+            series,
+            device="cpu",
+        )
+        for kind, length in KINDS.items()
+    }
+
+
+@pytest.mark.parametrize("kind", ["price", "return", "range"])
+def test_networks_stand_beside_baselines_on_equal_days_in_equal_units(
+    kind: str,
+) -> None:
+    """A loss is that of the record, in units of the series, on the days of both."""
+    series = target(load_prices(), kind)
+    known, records = int(0.8 * len(series)), small(series)
+    days = beside_baselines(records, series, known)
+    assert list(days)[1:3] == ["persistence", "drift"]
+    first = known + KINDS["many-to-many-aligned"] - 1  # those windows begin later
+    assert (days.index == series.dates[first:]).all()
+    assert (days["truth"] == series.close[first:]).all()
+    assert (days["persistence"] == series.close[first - 1 : -1]).all()
+    losses = squared_losses(days)
+    aligned = records["many-to-many-aligned"]
+    spread = np.ptp(series.close[:known])
+    scaled = losses["many-to-many-aligned"].mean() / spread**2
+    assert scaled == pytest.approx(aligned.mse_by_position[-1], rel=1e-4)
+    scaled = losses["persistence"].mean() / spread**2
+    assert scaled == pytest.approx(aligned.persistence_by_position[-1], rel=1e-4)
+    assert 0 <= spa(losses, "persistence") <= 1
+    assert confidence_set(losses)["included"].any()
+
+
+def test_records_that_cannot_stand_beside_baselines_are_refused_by_name() -> None:
+    series = load_prices()
+    record = small(series)["one-to-one"]
+    with pytest.raises(ValueError, match="'a' ran on other data than MSFT"):
+        beside_baselines({"a": record}, target(series, "return"), 1200)
+    with pytest.raises(ValueError, match="'a' has no forecasts of its last output"):
+        beside_baselines({"a": record.with_forecasts("none")}, series, 1200)
+    with pytest.raises(ValueError, match="har: the name of a baseline"):
+        beside_baselines({"har": record}, series, 1200)
+    with pytest.raises(ValueError, match="'many-to-one' has protocol 'source'"):
+        beside_baselines(small(series, protocol="source"), series, 1200)
