@@ -11,6 +11,7 @@ from .forecasting.experiment import fit as fit
 from .forecasting.experiment import run as run
 from .forecasting.forecaster import Forecaster as Forecaster
 from .forecasting.forecaster import count_parameters as count_parameters
+from .forecasting.forecasts import mean_over_seeds as mean_over_seeds
 from .forecasting.grid import grid as grid
 from .forecasting.grid import recorded as recorded
 from .forecasting.grid import run_all as run_all
@@ -18,6 +19,7 @@ from .forecasting.prices import Prices as Prices
 from .forecasting.prices import load_prices as load_prices
 from .forecasting.records import Record as Record
 from .forecasting.records import origin as origin
+from .forecasting.rolling import rolling_origin as rolling_origin
 from .forecasting.settings import Experiment as Experiment
 from .gradients import bptt as bptt
 from .gradients import truncation as truncation

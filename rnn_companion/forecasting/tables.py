@@ -3,8 +3,10 @@
 Source: chapter *Forecasting Microsoft*; the form is the forecasting report's.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
+from typing import Any
 
 import pandas as pd
 
@@ -21,7 +23,7 @@ COLUMNS = (
     "hidden_size",
     "learning_rate",
 )
-RESULTS = ("n", "mse", "least", "greatest", "persistence", "skill")
+ERRORS = ("mse", "persistence", "skill")
 ACROSS = ("cell", "configuration", "optimizer")
 
 
@@ -52,7 +54,7 @@ def table(records: Iterable[Record]) -> pd.DataFrame:
         for record in records
     ]
     settings = [f.name for f in fields(Experiment) if f.name not in (*COLUMNS, "seed")]
-    found = pd.DataFrame(rows, columns=["data", *COLUMNS, *settings, *RESULTS[1:]])
+    found = pd.DataFrame(rows, columns=["data", *COLUMNS, *settings, *ERRORS])
     differing = [name for name in settings if found[name].nunique(dropna=False) > 1]
     by = ["data", *COLUMNS, *differing]
     return found.groupby(by, sort=False, as_index=False, dropna=False).agg(
@@ -81,17 +83,23 @@ def study_table(cells: pd.DataFrame) -> Iterator[str]:
         and, in brackets, of how many runs; below, what there is to beat. Runs that
         differ in their epochs alone stand in one cell, one after the other.
     """
-    inside = ("data", "protocol", "length", "epochs", *ACROSS, *RESULTS)
-    other = [name for name in cells.columns if name not in inside]
+    settings = {f.name for f in fields(Experiment)}
+    inside = {"protocol", "length", "epochs", *ACROSS}
+    other = [name for name in cells.columns if name in settings - inside]
     differing = [name for name in other if cells[name].nunique(dropna=False) > 1]
     apart = cells.groupby(["data", "protocol", *differing], sort=False, dropna=False)
     for (data, protocol, *values), group in apart:
-        said = "".join(
-            f", {name} {value}" for name, value in zip(differing, values, strict=True)
-        )
+        pairs = zip(differing, values, strict=True)
+        said = "".join(f", {name} {_plain(value)}" for name, value in pairs)
         naive = f"tomorrow = today: {group['persistence'].median():.2g} in the median"
         title = f"{data}, {protocol} protocol{said}: median squared validation error"
         yield f"{title} (number of runs)\n{_wide(group).to_string()}\n{naive}"
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - of any setting
+    if isinstance(value, float):  # what pandas makes of None is not a number
+        return "None" if math.isnan(value) else f"{value:g}"
+    return str(value)
 
 
 def _wide(group: pd.DataFrame) -> pd.DataFrame:

@@ -130,7 +130,9 @@ def forecast_settings() -> list[dict[str, Any]]:
         {"decay": "cosine", "epochs": 3},
         {"patience": 1, "epochs": 20, "training": 0.6, "test": 0.2},
     ]
-    return every + more + [one(cell, **change) for cell, change in product(CELLS, later)]
+    return (
+        every + more + [one(cell, **change) for cell, change in product(CELLS, later)]
+    )
 
 
 def forecast(settings: dict[str, Any]) -> Numbers:
