@@ -20,6 +20,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from rnn_companion.figures.style import figure, style
@@ -62,13 +63,15 @@ class Picture:
     @cached_property
     def png(self) -> bytes:
         """The figure as a PNG of at most 128 colours, a third of the size."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from PIL import Image
 
-        drawn, small = BytesIO(), BytesIO()
+        canvas, small = FigureCanvasAgg(self.figure), BytesIO()
+        self.figure.set_dpi(_DPI)
         with style():
-            self.figure.savefig(drawn, format="png", dpi=_DPI)
-        with Image.open(drawn) as image:
-            few = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+            canvas.draw()  # `savefig` would draw twice
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        few = image.quantize(_COLOURS, dither=Image.Dither.NONE)
         few.save(small, format="png", optimize=True, dpi=(_DPI, _DPI))
         return small.getvalue()
 
