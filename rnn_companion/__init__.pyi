@@ -17,6 +17,7 @@ from .forecasting.experiment import fit as fit
 from .forecasting.experiment import run as run
 from .forecasting.forecaster import Forecaster as Forecaster
 from .forecasting.forecaster import count_parameters as count_parameters
+from .forecasting.forecasts import mean_over_seeds as mean_over_seeds
 from .forecasting.grid import grid as grid
 from .forecasting.grid import recorded as recorded
 from .forecasting.grid import run_all as run_all
@@ -25,6 +26,7 @@ from .forecasting.prices import load_prices as load_prices
 from .forecasting.prices import load_share as load_share
 from .forecasting.records import Record as Record
 from .forecasting.records import origin as origin
+from .forecasting.rolling import rolling_origin as rolling_origin
 from .forecasting.scores import diebold_mariano as diebold_mariano
 from .forecasting.scores import skill as skill
 from .forecasting.scores import skill_interval as skill_interval

@@ -166,7 +166,7 @@ def _dask(address: str | None) -> "Iterator[Executor | None]":
 
 
 def add_table(parser: argparse.ArgumentParser) -> None:
-    """Print the forecasting study's table from records."""
+    """Print the forecasting study's table from records: medians over the seeds."""
     parser.add_argument("records", metavar="RECORDS.jsonl")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.set_defaults(run=run_table)
@@ -174,8 +174,8 @@ def add_table(parser: argparse.ArgumentParser) -> None:
 
 def run_table(settings: argparse.Namespace) -> int:
     """Run the subcommand `table`."""
-    from rnn_companion.forecasting.grid import study_table, table
     from rnn_companion.forecasting.records import RecordFile
+    from rnn_companion.forecasting.tables import study_table, table
 
     if not Path(settings.records).exists():
         raise FileNotFoundError(2, "no such file", settings.records)

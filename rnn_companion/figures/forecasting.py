@@ -100,6 +100,54 @@ def beside(printed: Mapping[Cell, float], ours: Mapping[Cell, float]) -> Picture
 
 
 @figure
+def two_protocols(series: Mapping[str, Mapping[Cell, tuple[float, float]]]) -> Picture:
+    """Draw, a panel a series, each cell's errors under two protocols.
+
+    Parameters
+    ----------
+    series : mapping of str to mapping of cell to two floats
+        For each series and cell the error over persistence's with windows dealt at
+        random, and split by date.
+
+    Returns
+    -------
+    Picture
+    """
+    fig, axes = plt.subplots(
+        1, len(series), figsize=(7.2, 3.9), sharex=True, sharey=True, squeeze=False
+    )
+    every = [
+        value for cells in series.values() for two in cells.values() for value in two
+    ]
+    ends = [min(every) / 1.5, max(every) * 1.5]
+    for ax, (name, cells) in zip(axes[0], series.items(), strict=True):
+        ax.plot(ends, ends, color=INK, linewidth=1, linestyle="--")
+        kinds = dict.fromkeys((cell[0], cell[3]) for cell in cells)
+        for n, kind in enumerate(kinds):
+            points = [two for c, two in cells.items() if (c[0], c[3]) == kind]
+            label = f"{kind[0].upper()}, {kind[1]}"
+            ax.plot(
+                *zip(*points, strict=True), **look(n, linestyle="none", label=label)
+            )
+        ax.set(title=name, xscale="log", yscale="log", xlim=ends, ylim=ends)
+        ax.set_xlabel("windows dealt at random")
+    axes[0, 0].set_ylabel("split by date")
+    axes[0, 0].legend(loc="upper left", fontsize=8)
+    said = " ".join(
+        f"{name}: {sum(late > dealt for dealt, late in cells.values())} of "
+        f"{len(cells)} cells above the diagonal."
+        for name, cells in series.items()
+    )
+    return Picture(
+        fig,
+        alt=f"Error over persistence's, by date against dealt at random. {said}",
+        caption="The error over persistence's of each recorded cell (median of its "
+        "seeds), after all days read. Above the dashed line a cell is worse when it is "
+        "judged on later days.",
+    )
+
+
+@figure
 def zigzag(record: Record, days: int = 30) -> Picture:
     """Draw all forecasts of a record joined by date, and the best-informed alone.
 

@@ -50,6 +50,9 @@ class StepOptions:
         Whether products may be rounded to bfloat16 (weights are not).
     norms : bool
         Whether to return the gradient's norm below the loss.
+    decays : bool
+        Whether the learning rate changes during training. Such a step is not recorded
+        as a CUDA graph, which would keep the rate of its recording.
     """
 
     clip: float | None = None
@@ -59,6 +62,7 @@ class StepOptions:
     sliding: int | None = None
     rounded: bool = False
     norms: bool = False
+    decays: bool = False
 
     @property
     def by_hand(self) -> bool:
@@ -131,7 +135,8 @@ def side_by_side_step(
         optimizer.step()
         return seen
 
-    captured = models[0].head.weight.is_cuda and options.links is None
+    changes = options.links is not None or options.decays
+    captured = models[0].head.weight.is_cuda and not changes
     return CapturedStep(step, models, optimizer) if captured else step
 
 

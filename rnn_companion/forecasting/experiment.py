@@ -3,20 +3,24 @@
 Source: chapter *Recurrence*, section *On real prices*.
 """
 
+import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from rnn_companion.devices import choose_device, require_memory
 from rnn_companion.forecasting.engine import exact_matmul, side_by_side_step
 from rnn_companion.forecasting.forecaster import GATES, Forecaster
+from rnn_companion.forecasting.forecasts import Forecasts, Part
 from rnn_companion.forecasting.prices import Prices, load_prices
-from rnn_companion.forecasting.records import Forecasts, Provenance, Record
+from rnn_companion.forecasting.records import Provenance, Record
 from rnn_companion.forecasting.settings import OPTIMIZERS, Experiment
 from rnn_companion.forecasting.windows import Split, Windows
 from rnn_companion.progress import progress_bar
@@ -33,6 +37,9 @@ __all__ = [
     "run",
     "train",
 ]
+
+
+Epoch = tuple[Tensor, list[float]]  # what `train` yields; S validation losses
 
 
 class DivergenceError(ArithmeticError):
@@ -113,39 +120,51 @@ def fit_side_by_side(
     Raises
     ------
     DeviceError, DivergenceError, ValueError
-        As in `run`; also if the experiments differ in more than their seeds.
+        As in `run`; also if the experiments differ in more than their seeds, or if
+        several are asked for with randomized truncation or patience.
     """
     first = experiments[0]
     if any(replace(e, seed=first.seed) != first for e in experiments):
         raise ValueError("experiments side by side may differ in their seeds alone")
     if len(experiments) > 1 and first.truncation == "randomized":
         raise ValueError("randomized truncation draws its links for each seed alone")
+    if len(experiments) > 1 and first.patience is not None:
+        raise ValueError("with patience each seed stops alone: run one after the other")
     prices = load_prices() if prices is None else prices
     started, place = time.perf_counter(), choose_device(device)
     splits = [experiment.split(prices) for experiment in experiments]
     require_memory(place, _bytes_needed(first, splits[0], len(experiments)))
     with exact_matmul():
         models = [experiment.model().to(place) for experiment in experiments]
-        validation = [split.validation.to(place) for split in splits]
-        epochs = [
-            (seen, [_errors(*pair) for pair in zip(models, validation, strict=True)])
-            for seen in train(
-                experiments,
-                models,
-                [split.training.to(place) for split in splits],
-                progress=progress,
-            )
+        epochs = _train(experiments, models, splits, progress)
+        made_of = Record.kind, prices.name, prices.checksum, place, started
+        origin = Provenance.of_run(*made_of, share=len(experiments))
+        together = zip(experiments, models, splits, strict=True)
+        return [
+            (model, _record(experiment, model, split, prices, s, epochs, origin))
+            for s, (experiment, model, split) in enumerate(together)
         ]
-        for model in models:
-            if isinstance(model.cell, nn.RNNBase):  # not side by side any longer
-                model.cell.flatten_parameters()
-    made_of = Record.kind, prices.name, prices.checksum, place, started
-    origin = Provenance.of_run(*made_of, share=len(experiments))
-    together = zip(experiments, models, splits, strict=True)
-    return [
-        (model, _record(experiment, model, split, prices, s, epochs, origin))
-        for s, (experiment, model, split) in enumerate(together)
-    ]
+
+
+def _train(
+    experiments: Sequence[Experiment],
+    models: Sequence[Forecaster],
+    splits: Sequence[Split],
+    progress: bool,
+) -> list[Epoch]:
+    """Train models in place, and measure their validation losses at each epoch."""
+    place, patience = models[0].head.weight.device, experiments[0].patience
+    training = [split.training.to(place) for split in splits]
+    validation = [split.validation.to(place) for split in splits]
+    trained = train(experiments, models, training, progress=progress)
+    epochs = _epochs(trained, models, validation)
+    if patience is not None:
+        epochs = _with_patience(epochs, models[0], patience)
+    seen = list(epochs)
+    for model in models:
+        if isinstance(model.cell, nn.RNNBase):  # not side by side any longer
+            model.cell.flatten_parameters()
+    return seen
 
 
 def _record(
@@ -154,24 +173,48 @@ def _record(
     split: Split,
     prices: Prices,
     s: int,
-    epochs: Sequence[tuple[Tensor, Sequence[Tensor]]],
+    epochs: Sequence[Epoch],
     origin: Provenance,
 ) -> Record:
-    validation = split.validation
-    persistence = _squared_error(validation.persistence, validation.targets)
-    place = model.head.weight.device
-    outputs = _outputs(model, validation.to(place)).cpu()
+    validation = _part(model, split.validation, split, prices)
+    test = None if split.test is None else _part(model, split.test, split, prices)
     seen = torch.stack([seen[:, s] for seen, _ in epochs], 1)  # (1 or 2, epochs)
     return Record(
         settings=asdict(experiment),
         training_loss=tuple(seen[0].tolist()),
-        validation_loss=tuple(errors[s].mean().item() for _, errors in epochs),
-        mse_by_position=tuple(epochs[-1][1][s].tolist()),
-        persistence_by_position=tuple(persistence.tolist()),
-        forecasts=_forecasts(outputs, validation, split, prices),
+        validation_loss=tuple(losses[s] for _, losses in epochs),
+        mse_by_position=validation.mse_by_position,
+        persistence_by_position=validation.persistence_by_position,
+        forecasts=validation.forecasts,
         provenance=origin,
         gradient_norms=tuple(seen[1:].flatten().tolist()),
+        test=test,
     )
+
+
+def _epochs(
+    trained: Iterable[Tensor],
+    models: Sequence[Forecaster],
+    validation: Sequence[Windows],
+) -> Iterator[Epoch]:
+    for seen in trained:
+        pairs = zip(models, validation, strict=True)
+        yield seen, [_loss(*pair) for pair in pairs]
+
+
+def _with_patience(
+    epochs: Iterable[Epoch], model: Forecaster, patience: int
+) -> Iterator[Epoch]:
+    """Stop so many epochs after the least validation loss; keep its weights."""
+    least, since, kept = math.inf, 0, model.state_dict()
+    for seen, losses in epochs:
+        yield seen, losses
+        since += 1
+        if losses[0] < least:
+            least, since, kept = losses[0], 0, deepcopy(model.state_dict())
+        if since >= patience:
+            break
+    model.load_state_dict(kept)
 
 
 def train(
@@ -208,6 +251,9 @@ def train(
     first, orders = experiments[0], [e.generator("order") for e in experiments]
     optimizer = make_optimizer(first, nn.ModuleList(models))
     step = side_by_side_step(models, optimizer, first.step_options())
+    schedule = None
+    if first.decay == "cosine":
+        schedule = CosineAnnealingLR(optimizer, first.epochs)
     bar = progress_bar(
         range(first.epochs),
         show=progress,
@@ -228,6 +274,8 @@ def train(
         means = torch.cat([seen[:, :1].mean(0), seen[:, 1:].amax(0)])
         bar.set_postfix(loss=f"{means[0].mean().item():.5f}")
         yield means.cpu()
+        if schedule is not None:
+            schedule.step()
 
 
 def _dealt(
@@ -245,12 +293,13 @@ def _dealt(
 def _bytes_needed(experiment: Experiment, split: Split, count: int) -> int:
     """Estimate what networks need: their weights four times, and all their steps.
 
-    They are trained at the same time, and validated one after the other.
+    They are trained at the same time, and validated and tested one after the other.
     """
     e, rows = experiment, GATES[experiment.cell] * experiment.hidden_size
     weights = e.layers * rows * (2 * e.hidden_size + 2)
     steps = e.layers * e.length * 4 * (rows + 2 * e.hidden_size)
-    windows = max(count * e.batch_size, len(split.validation))
+    parts = [part for part in (split.validation, split.test) if part is not None]
+    windows = max(count * e.batch_size, *map(len, parts))
     return 4 * (4 * count * weights + steps * windows)
 
 
@@ -315,8 +364,18 @@ def _outputs(model: Forecaster, windows: Windows) -> Tensor:
     return outputs
 
 
-def _errors(model: Forecaster, windows: Windows) -> Tensor:
-    return _squared_error(_outputs(model, windows), windows.targets).cpu()
+def _loss(model: Forecaster, windows: Windows) -> float:
+    errors = _squared_error(_outputs(model, windows), windows.targets).cpu()
+    return errors.mean().item()
+
+
+def _part(model: Forecaster, windows: Windows, split: Split, prices: Prices) -> Part:
+    outputs = _outputs(model, windows.to(model.head.weight.device)).cpu()
+    return Part(
+        tuple(_squared_error(outputs, windows.targets).tolist()),
+        tuple(_squared_error(windows.persistence, windows.targets).tolist()),
+        _forecasts(outputs, windows, split, prices),
+    )
 
 
 def _squared_error(forecast: Tensor, targets: Tensor) -> Tensor:

@@ -24,7 +24,6 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
@@ -37,16 +36,6 @@ from rnn_companion.forecasting.settings import Experiment
 
 SMALL = 65536  # recurrent weights up to which a CPU trains seeds faster together
 EPOCHS = {"adam": 10, "sgd": 100, "rmsprop": 10}
-COLUMNS = (
-    "protocol",
-    "cell",
-    "length",
-    "configuration",
-    "optimizer",
-    "epochs",
-    "hidden_size",
-    "learning_rate",
-)
 
 
 def grid(
@@ -283,7 +272,8 @@ def seeds_together(
         plain = e.layers == 1 and e.horizon == 1 and e.precision == "float32"
         pays = on_gpu or recurrent_weights(e) <= SMALL
         drawn = e.truncation == "randomized"  # links of its own for each seed
-        fits = plain and pays and not drawn and e.cell in ("rnn", "lstm")
+        alone = drawn or e.patience is not None  # each seed stops at its own epoch
+        fits = plain and pays and not alone and e.cell in ("rnn", "lstm")
         alike.setdefault(replace(e, seed=0) if fits else e, []).append(e)
     return [
         tuple(seeds[first::parts])
@@ -455,66 +445,3 @@ def _arguments(experiments: Sequence[Experiment]) -> str:
         for option, name in names.items()
     }
     return " ".join(f"--{option} {','.join(v)}" for option, v in values.items())
-
-
-def table(records: Iterable[Record]) -> pd.DataFrame:
-    """Tabulate validation errors as the forecasting report did.
-
-    Parameters
-    ----------
-    records : iterable of Record
-        Of a grid; the seeds of a cell are summed up.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row for each combination of everything but the seed: its settings, the
-        mean, least and greatest error over the seeds, persistence's mean error on the
-        same targets, and the mean skill.
-    """
-    rows = [
-        {
-            **{name: record.settings[name] for name in COLUMNS},
-            "data": record.provenance.data,
-            "mse": record.mse,
-            "persistence": record.persistence_mse,
-            "skill": record.skill,
-        }
-        for record in records
-    ]
-    by = ["data", *COLUMNS]
-    grouped = pd.DataFrame(rows, columns=[*by, "mse", "persistence", "skill"])
-    return grouped.groupby(by, sort=False, as_index=False).agg(
-        seeds=("mse", "size"),
-        mse=("mse", "mean"),
-        least=("mse", "min"),
-        greatest=("mse", "max"),
-        persistence=("persistence", "mean"),
-        skill=("skill", "mean"),
-    )
-
-
-def study_table(cells: pd.DataFrame) -> Iterator[str]:
-    """Write out what `table` gives in the forecasting report's own form.
-
-    Parameters
-    ----------
-    cells : pandas.DataFrame
-        From `table`.
-
-    Yields
-    ------
-    str
-        For each data set and protocol: lengths down, cells, configurations and
-        optimizers across, the mean validation error over the seeds in each cell;
-        below, what there is to beat.
-    """
-    for (data, protocol), group in cells.groupby(["data", "protocol"], sort=False):
-        wide = group.pivot_table(
-            index="length",
-            columns=["cell", "configuration", "optimizer"],
-            values="mse",
-        ).sort_index(axis=1, ascending=[False, True, True])  # RNN before LSTM
-        title = f"{data}, {protocol} protocol: mean squared validation error"
-        naive = f"tomorrow = today: {group['persistence'].mean():.2g} in the mean"
-        yield f"{title}\n{wide.to_string(float_format='{:.2g}'.format)}\n{naive}"

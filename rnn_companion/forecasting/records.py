@@ -30,11 +30,11 @@ from typing import (
     overload,
 )
 
-import numpy as np
-import pandas as pd
 import torch
 
 from rnn_companion import __version__
+from rnn_companion.forecasting.forecasts import Errors, Part
+from rnn_companion.forecasting.forecasts import Forecasts as Forecasts
 from rnn_companion.forecasting.settings import Experiment, require_choice
 
 if TYPE_CHECKING:
@@ -47,69 +47,6 @@ if TYPE_CHECKING:
 RESULTS = {"forecast": 1, "memory": 1, "text": 1}
 FORECASTS = ("all", "ends", "last", "none")  # that a record keeps
 ALLOWED = {"forecast": 1e-3, "memory": 1e-2, "text": 1e-2}  # see `allowed_difference`
-
-
-@dataclass(frozen=True)
-class Forecasts:
-    """Validation forecasts, one entry for every target of every window.
-
-    Parameters
-    ----------
-    dates : tuple of str
-        Day of each target, ISO.
-    positions : tuple of int
-        Which output of its window, 1 to K.
-    truth, forecast, persistence : tuple of float
-        Scaled closes: what happened, what was forecast, the last known close.
-    minimum, maximum : float
-        Dollars that were scaled to 0 and to 1.
-    """
-
-    dates: tuple[str, ...]
-    positions: tuple[int, ...]
-    truth: tuple[float, ...]
-    forecast: tuple[float, ...]
-    persistence: tuple[float, ...]
-    minimum: float
-    maximum: float
-
-    def at(self, positions: tuple[int, ...]) -> "Forecasts":
-        """Keep the outputs at some positions of their windows only."""
-        kept = [i for i, k in enumerate(self.positions) if k in positions]
-        columns = ("dates", "positions", "truth", "forecast", "persistence")
-        fewer: dict[str, Any] = {
-            name: tuple(getattr(self, name)[i] for i in kept) for name in columns
-        }
-        return replace(self, **fewer)
-
-    def table(self, *, dollars: bool = True) -> pd.DataFrame:
-        """Tabulate by date and position, in dollars or as scaled.
-
-        Parameters
-        ----------
-        dollars : bool
-            Whether to undo the scaling.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns date, position, truth, forecast, persistence, sorted by date.
-        """
-        columns = {
-            name: np.array(getattr(self, name))
-            for name in ("truth", "forecast", "persistence")
-        }
-        if dollars:
-            spread = self.maximum - self.minimum
-            columns = {k: self.minimum + spread * v for k, v in columns.items()}
-        table = pd.DataFrame(
-            {
-                "date": pd.to_datetime(list(self.dates)),
-                "position": self.positions,
-                **columns,
-            }
-        )
-        return table.sort_values(["date", "position"], ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -271,7 +208,7 @@ def rounded(value: float) -> float:
 
 
 @dataclass(frozen=True)
-class Record(RunRecord):
+class Record(RunRecord, Errors):
     """The result of one experiment.
 
     Parameters
@@ -282,7 +219,8 @@ class Record(RunRecord):
         Mean squared error of the scaled closes, one entry an epoch.
     mse_by_position, persistence_by_position : tuple of float
         Validation error of each of the K outputs, of the model and of
-        "tomorrow = today", on the same targets.
+        "tomorrow = today", on the same targets. The model has the weights of the last
+        epoch; with `patience`, those of the epoch with the least validation loss.
     forecasts : Forecasts or None
         Left out where the data may not be given back.
     provenance : Provenance
@@ -290,6 +228,9 @@ class Record(RunRecord):
     gradient_norms : tuple of float
         Largest norm of the gradient in each epoch, before penalty and clipping, if
         the experiment asks for it.
+    test : Part or None
+        Forecasts of the same model for the test part, and their errors, if the
+        experiment has such a part.
     """
 
     kind: ClassVar[str] = "forecast"
@@ -303,30 +244,12 @@ class Record(RunRecord):
     forecasts: Forecasts | None
     provenance: Provenance
     gradient_norms: tuple[float, ...] = ()
+    test: Part | None = None
 
     @property
     def experiment(self) -> Experiment:
         """The settings as an experiment, to run it again."""
         return Experiment(**self.settings)
-
-    @property
-    def mse(self) -> float:
-        """Validation error after the last epoch, over all positions."""
-        return float(np.mean(self.mse_by_position))
-
-    @property
-    def persistence_mse(self) -> float:
-        """The same of "tomorrow = today", on the same targets."""
-        return float(np.mean(self.persistence_by_position))
-
-    @property
-    def skill(self) -> float:
-        """Part of persistence's error that the model avoids (`eq-skill`).
-
-        1 - mse / persistence_mse: 1 is perfect, 0 no better than "tomorrow = today",
-        below 0 worse.
-        """
-        return 1 - self.mse / self.persistence_mse
 
     def with_forecasts(self, which: str) -> "Record":
         """Drop forecasts, which together with the dates give the data back.
@@ -338,13 +261,17 @@ class Record(RunRecord):
             of all at length 100), ``"last"`` (the last alone) or ``"none"``.
         """
         require_choice("forecasts", which, FORECASTS)
-        if which == "all" or self.forecasts is None:
-            return self
-        if which == "none":
-            return replace(self, forecasts=None)
+        test = self.test and replace(
+            self.test, forecasts=self._kept(self.test.forecasts, which)
+        )
+        return replace(self, forecasts=self._kept(self.forecasts, which), test=test)
+
+    def _kept(self, forecasts: Forecasts | None, which: str) -> Forecasts | None:
+        if which == "all" or forecasts is None:
+            return forecasts
         last = len(self.mse_by_position)
-        kept = self.forecasts.at((1, last) if which == "ends" else (last,))
-        return replace(self, forecasts=kept)
+        positions = {"ends": (1, last), "last": (last,)}
+        return forecasts.at(positions[which]) if which in positions else None
 
 
 def origin(records: "Iterable[RunRecord | Provenance]", *, live: bool = False) -> str:

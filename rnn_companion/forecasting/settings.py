@@ -29,6 +29,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
 }
+DECAYS = ("none", "cosine")
 PROTOCOLS = ("honest", "source")
 PRECISIONS = ("float32", "bfloat16")
 TRUNCATIONS = ("full", "regular", "sliding", "randomized")
@@ -83,6 +84,19 @@ class Experiment:
         Probability, in (0, 1]; for the randomized.
     gradient_norms : bool
         Whether the record keeps the largest norm of the gradient in each epoch.
+    test : float
+        Fraction of the days, the last ones, that nothing is chosen by: the validation
+        days end before them, and the record has their errors beside (`Record.test`).
+        None by default. For the honest protocol.
+    decay : str
+        ``"none"``, or ``"cosine"``: of E epochs, epoch e = 1, ..., E has the learning
+        rate (1 + cos(π (e - 1)/E))/2 times the first (Loshchilov and Hutter 2017,
+        *SGDR*, equation 5, without restarts).
+    patience : int, optional
+        Stop after so many epochs in a row without a lower validation loss, and keep
+        the weights of the epoch that has the least, also if none are left to stop. The
+        validation error is then one that was chosen by. By default all epochs are run
+        and the last is kept.
 
     Raises
     ------
@@ -113,6 +127,9 @@ class Experiment:
     tau: int | None = None
     pi: float | None = None
     gradient_norms: bool = False
+    test: float = 0.0
+    decay: str = "none"
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         require_choice("cell", self.cell, CELLS)
@@ -122,6 +139,11 @@ class Experiment:
         sizes = ("hidden_size", "layers", "learning_rate", "epochs", "batch_size")
         require_positive(self, *sizes)
         require_choice("start", self.start, STARTS)
+        require_choice("decay", self.decay, DECAYS)
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience must be positive or None, got {self.patience}")
+        if self.test and self.protocol != "honest":
+            raise ValueError("test is for the honest protocol: it splits by date")
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be positive or None, got {self.clip}")
         for name in ("l1", "l2"):
@@ -168,7 +190,8 @@ class Experiment:
     def split(self, prices: Prices) -> Split:
         """Cut and split the prices by this experiment's protocol."""
         if self.protocol == "honest":
-            return split_by_date(prices, self.layout, training=self.training)
+            parts = {"training": self.training, "test": self.test}
+            return split_by_date(prices, self.layout, **parts)
         return leaky_random_split(
             prices,
             self.layout,
@@ -192,6 +215,7 @@ class Experiment:
             sliding=tau if self.truncation == "sliding" else None,
             rounded=self.precision == "bfloat16",
             norms=self.gradient_norms,
+            decays=self.decay != "none",
         )
 
     def model(self) -> Forecaster:

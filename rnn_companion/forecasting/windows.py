@@ -116,19 +116,32 @@ def cut_windows(scaled: Tensor, layout: Layout) -> Windows:
 
 @dataclass(frozen=True)
 class Split:
-    """Windows to learn from, windows to validate on, and the scaler of both."""
+    """Windows to learn from, to choose by and to test with, and the scaler of all.
+
+    Parameters
+    ----------
+    training, validation : Windows
+        To learn from, and to choose settings and epochs by.
+    scaler : MinMaxScaler
+        Of all windows.
+    test : Windows, optional
+        Of the last days, by which nothing is chosen; none by default.
+    """
 
     training: Windows
     validation: Windows
     scaler: MinMaxScaler
+    test: Windows | None = None
 
 
-def split_by_date(prices: Prices, layout: Layout, *, training: float = 0.8) -> Split:
-    """Split by date: learn from the first days, validate on the last.
+def split_by_date(
+    prices: Prices, layout: Layout, *, training: float = 0.8, test: float = 0.0
+) -> Split:
+    """Split by date: learn from the first days, validate on later ones, test last.
 
-    The scaler is fitted on the training days alone; all targets of a training
-    window are training days, all targets of a validation window are not. (A
-    validation window may read training days: on its day they are the past.)
+    The scaler is fitted on the training days alone. All targets of a window lie in
+    the same part. (A later window may read days of an earlier part: on its day they
+    are the past.)
 
     Parameters
     ----------
@@ -138,25 +151,42 @@ def split_by_date(prices: Prices, layout: Layout, *, training: float = 0.8) -> S
         How to cut it.
     training : float
         Fraction of the days to learn from, in (0, 1).
+    test : float
+        Fraction of the days, the last ones, to test with; 0 for no such part. The
+        days between are for validation.
 
     Raises
     ------
     ValueError
-        If either part is too short for a window.
+        If a part is too short for a window.
     """
     known = _training_days(len(prices), training)
+    end = _days_before_test(len(prices), training, test)
     close = torch.from_numpy(prices.close)
     _require_days(known, layout, "training days")
     scaler = MinMaxScaler.fit(close[:known])
     windows = cut_windows(scaler.scale(close).float(), layout)
-    before = (windows.days < known).all(0).nonzero().squeeze(1)
-    after = (windows.days >= known).all(0).nonzero().squeeze(1)
-    if not len(after):
+    return Split(
+        training=windows[_targets_in(windows, 0, known)],
+        validation=_part(windows, known, end, "validation", "lower training"),
+        scaler=scaler,
+        test=_part(windows, end, len(prices), "test", "raise test") if test else None,
+    )
+
+
+def _targets_in(windows: Windows, first: int, end: int) -> Tensor:
+    inside = (windows.days >= first) & (windows.days < end)
+    return inside.all(0).nonzero().squeeze(1)
+
+
+def _part(windows: Windows, first: int, end: int, what: str, remedy: str) -> Windows:
+    chosen = _targets_in(windows, first, end)
+    if not len(chosen):
         raise ValueError(
-            f"{len(prices) - known} validation days are too few for {layout.outputs} "
-            "targets a window; load more days or lower training"
+            f"{end - first} {what} days are too few for {windows.layout.outputs} "
+            f"targets a window; load more days or {remedy}"
         )
-    return Split(windows[before], windows[after], scaler)
+    return windows[chosen]
 
 
 def leaky_random_split(
@@ -191,6 +221,15 @@ def _training_days(days: int, fraction: float) -> int:
     if not 0 < fraction < 1:
         raise ValueError(f"training must lie between 0 and 1, got {fraction}")
     return int(fraction * days)
+
+
+def _days_before_test(days: int, training: float, test: float) -> int:
+    if not 0 <= test < 1 - training:
+        raise ValueError(
+            f"test must be at least 0 and leave days to validate on, got {test} beside "
+            f"a training of {training}"
+        )
+    return int((1 - test) * days)
 
 
 def _require_days(days: int, layout: Layout, what: str = "days") -> None:

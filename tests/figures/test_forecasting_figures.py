@@ -35,6 +35,19 @@ def test_cells_that_were_not_run_are_left_out() -> None:
     assert list(np.array(points.get_ydata())) == [0.002]
 
 
+def test_each_cell_is_a_point_by_its_two_errors() -> None:
+    kept = {("rnn", 3, "mm", "adam"): (2.0, 1.0), ("lstm", 3, "mm", "sgd"): (3.0, 9.0)}
+    lost = {("rnn", 3, "mm", "adam"): (2.0, 4.0), ("rnn", 7, "mm", "adam"): (5.0, 6.0)}
+    picture = figures.two_protocols({"one": kept, "other": lost})
+    left, right = (ax.lines[1:] for ax in picture.figure.axes)  # after the diagonal
+    points = [
+        [[*map(float, xy)] for xy in line.get_xydata()] for line in (*left, *right)
+    ]
+    assert points == [[[2, 1]], [[3, 9]], [[2, 4], [5, 6]]]
+    assert "one: 1 of 2 cells above the diagonal." in picture.alt
+    assert "other: 2 of 2 cells above the diagonal." in picture.alt
+
+
 def test_the_zigzag_has_all_forecasts_and_the_last_has_one_a_day(
     records: dict[Experiment, Record],
 ) -> None:

@@ -125,13 +125,24 @@ def forecast_settings() -> list[dict[str, Any]]:
     # not the LSTM: many CPUs have none in bfloat16
     more += [one("gru", precision="bfloat16"), ahead("rnn", precision="bfloat16")]
     more += [one("lstm", batch_size=size) for size in (1, 1000)]
-    return every + more
+    later: list[dict[str, Any]] = [
+        {"training": 0.6, "test": 0.2},
+        {"decay": "cosine", "epochs": 3},
+        {"patience": 1, "epochs": 20, "training": 0.6, "test": 0.2},
+    ]
+    return (
+        every + more + [one(cell, **change) for cell, change in product(CELLS, later)]
+    )
 
 
 def forecast(settings: dict[str, Any]) -> Numbers:
     record = run(Experiment(**settings), made_prices(), device="cpu", progress=False)
     assert record.forecasts is not None
     columns = record.forecasts.truth, record.forecasts.forecast
+    test = record.test and {
+        "test_mse_by_position": significant(record.test.mse_by_position),
+        "test_persistence": significant(record.test.persistence_by_position),
+    }
     return {
         "start": digest(Experiment(**settings).model().parameters()),
         "training_loss": significant(record.training_loss),
@@ -140,6 +151,7 @@ def forecast(settings: dict[str, Any]) -> Numbers:
         "persistence_by_position": significant(record.persistence_by_position),
         "forecasts": digest(map(torch.tensor, columns)),
         "range": significant([record.forecasts.minimum, record.forecasts.maximum]),
+        **(test or {}),
     }
 
 

@@ -1,6 +1,5 @@
 """The promises of a grid: every run once, in order, whatever stops it."""
 
-import json
 import multiprocessing
 import os
 import random
@@ -15,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -29,8 +27,6 @@ from rnn_companion.forecasting.grid import (
     grid,
     recorded,
     run_all,
-    study_table,
-    table,
 )
 from rnn_companion.forecasting.prices import Prices
 from rnn_companion.forecasting.records import (
@@ -435,46 +431,6 @@ def test_a_list_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit):
         main(["grid", "--out", "x", "--lengths", "3,x"])
     assert "'3,x' is not a list of numbers such as 3,7,50" in capsys.readouterr().err
-
-
-def test_the_table_is_the_mean_over_seeds_in_the_studys_form(
-    prices: Prices, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "records.jsonl"
-    experiments = grid(
-        lengths=(5, 3), cells=("rnn",), seeds=(0, 1), epochs=1, hidden_size=4
-    )
-    records = run_all(experiments, prices, out=out, workers=1)
-    cells = table(records)
-    assert len(cells) == 8
-    first = [
-        r
-        for r in records
-        if r.settings == records[0].settings | {"seed": r.settings["seed"]}
-    ]
-    errors = [float(np.mean(r.mse_by_position)) for r in first]
-    row = cells.iloc[0]
-    assert row["seeds"] == len(errors) == 2
-    assert row["mse"] == pytest.approx(sum(errors) / 2)
-    assert (row["least"], row["greatest"]) == (min(errors), max(errors))
-    (text,) = study_table(cells)
-    *_, three, five, last = text.splitlines()
-    assert (three.split()[0], five.split()[0]) == ("3", "5")
-    naive = cells["persistence"].mean()
-    assert last == f"tomorrow = today: {naive:.2g} in the mean"
-
-    assert main(["table", "--json", str(out)]) == 0
-    as_json = json.loads(capsys.readouterr().out)
-    assert as_json[0]["mse"] == pytest.approx(row["mse"])
-    assert main(["table", str(out)]) == 0
-    assert capsys.readouterr().out == text + "\n"
-
-
-def test_the_table_of_no_file_is_one_clear_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["table", str(tmp_path / "none.jsonl")]) == 2
-    assert "none.jsonl: no such file" in capsys.readouterr().err
 
 
 def test_the_cost_orders_the_study_as_its_times_do() -> None:

@@ -43,7 +43,7 @@ from rnn_companion.forecasting.engine import (
     training_step,
 )
 from rnn_companion.forecasting.experiment import DivergenceError
-from rnn_companion.forecasting.grid import GridError, cost, study_table
+from rnn_companion.forecasting.grid import GridError, cost
 from rnn_companion.forecasting.records import (
     RESULTS,
     Forecasts,
@@ -365,6 +365,9 @@ def test_the_defaults_are_the_reports() -> None:
         "tau": None,
         "pi": None,
         "gradient_norms": False,
+        "test": 0.0,
+        "decay": "none",
+        "patience": None,
     }
 
 
@@ -842,28 +845,3 @@ def test_all_failures_are_counted_and_the_first_is_named(tmp_path: Path) -> None
     ):
         run_all(work, made(), out=out, workers=1, device="cpu", progress=False)
     assert [r.settings["length"] for r in RecordFile(out).read()] == [2, 4]
-
-
-def test_the_reports_form_has_rnn_before_lstm_and_names_in_order() -> None:
-    """Lengths down; cells, then configurations and optimizers by name across."""
-    names = ("cell", "configuration", "optimizer", "length")
-    rows = [
-        (cell, configuration, optimizer, length)
-        for cell in ("lstm", "rnn")
-        for configuration in ("many-to-one", "many-to-many-aligned")
-        for optimizer in ("sgd", "adam")
-        for length in (7, 3)
-    ]
-    cells = pd.DataFrame(rows, columns=list(names))
-    cells = cells.assign(
-        data="made", protocol="honest", mse=0.5, persistence=[0.25, 0.75] * 8
-    )
-    (text,) = study_table(cells)
-    lines = [line.split() for line in text.splitlines()]
-    both = ["many-to-many-aligned", "many-to-one"]
-    assert lines[0][:3] == ["made,", "honest", "protocol:"]
-    assert lines[1] == ["cell", "rnn", "lstm"]
-    assert lines[2] == ["configuration", *both, *both]
-    assert lines[3] == ["optimizer", *["adam", "sgd"] * 4]
-    assert [line[0] for line in lines[5:7]] == ["3", "7"]
-    assert lines[-1][-4:] == ["0.5", "in", "the", "mean"]

@@ -98,6 +98,63 @@ def test_every_day_after_the_split_is_a_validation_target(layout: Layout) -> Non
     assert set(split.validation.days.flatten().tolist()) == set(range(40, 50))
 
 
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.configuration)
+def test_each_day_is_a_target_of_its_own_part(layout: Layout) -> None:
+    """30 days to learn from, 10 to validate on, the last 10 to test with."""
+    prices = make_prices([1.0 + t for t in range(50)])
+    split = split_by_date(prices, layout, training=0.6, test=0.2)
+    assert split.test is not None
+    assert split.training.days.max() < 30
+    assert set(split.validation.days.flatten().tolist()) == set(range(30, 40))
+    assert set(split.test.days.flatten().tolist()) == set(range(40, 50))
+
+
+def test_without_the_validation_days_the_test_part_is_what_was_validated() -> None:
+    """So errors with and without three parts are of the same days."""
+    prices = make_prices([1.0 + t for t in range(1511)])
+    for layout in LAYOUTS:
+        two = split_by_date(prices, layout, training=0.8)
+        three = split_by_date(prices, layout, training=0.6, test=0.2)
+        assert two.test is None
+        assert three.test is not None
+        assert torch.equal(two.validation.days, three.test.days)
+
+
+def test_changing_the_test_days_changes_nothing_before_them() -> None:
+    first = [float(t % 7 + t) for t in range(40)]
+    layout = Layout("many-to-many-aligned", 4)
+    splits = [
+        split_by_date(make_prices(first + later), layout, training=0.6, test=0.2)
+        for later in ([1000.0] * 10, [2.0] * 10)
+    ]
+    one, other = splits
+    assert one.scaler == other.scaler
+    assert torch.equal(one.validation.inputs, other.validation.inputs)
+    assert torch.equal(one.validation.targets, other.validation.targets)
+
+
+@pytest.mark.parametrize("test", [-0.1, 0.2, 0.9, float("nan")])
+def test_a_test_part_that_leaves_nothing_to_validate_is_refused(test: float) -> None:
+    with pytest.raises(ValueError, match="test must be at least 0 and leave days"):
+        split_by_date(
+            make_prices([1.0 + t for t in range(50)]),
+            Layout("many-to-one", 3),
+            training=0.8,
+            test=test,
+        )
+
+
+def test_a_part_too_short_for_a_window_is_named() -> None:
+    prices, layout = (
+        make_prices([1.0 + t for t in range(50)]),
+        Layout("many-to-many-aligned", 6),
+    )
+    with pytest.raises(ValueError, match=r"5 test days .* for 6 targets .* raise test"):
+        split_by_date(prices, layout, training=0.6, test=0.1)
+    with pytest.raises(ValueError, match=r"5 validation days .* lower training"):
+        split_by_date(prices, layout, training=0.6, test=0.3)
+
+
 def test_the_leaky_split_leaks_as_its_name_says() -> None:
     layout = Layout("many-to-one", 3)
     prices = make_prices([1.0 + t for t in range(200)])
