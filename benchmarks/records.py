@@ -41,7 +41,7 @@ def main() -> None:
     series = {"": load_prices()}
     for kind in ("return", "range"):
         out, prices = RECORDS / "targets.jsonl", target(load_prices(), kind)
-        record(out, prices, grid(hidden_size=32), *machine, "last")
+        record(out, prices, grid(hidden_size=32, epochs=10), *machine, "last")
     if settings.report_data:
         series["-report"] = load_prices(settings.report_data)
     for seed in settings.seeds:

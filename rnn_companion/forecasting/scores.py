@@ -49,7 +49,7 @@ def compare_extra() -> Iterator[None]:
 
 
 def mase(errors: ArrayLike, training: ArrayLike) -> float:
-    """Mean absolute scaled error: mean |e_t| / mean |x_t - x_{t-1}|.
+    """Mean absolute scaled error: mean(abs(e_t)) / mean(abs(x_t - x_{t-1})).
 
     Below 1 the errors are smaller than those of "tomorrow = today" on the days of
     training. Source: Hyndman and Koehler (2006), *Another look at measures of
