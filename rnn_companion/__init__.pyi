@@ -14,6 +14,7 @@ from .forecasting.forecaster import count_parameters as count_parameters
 from .forecasting.grid import grid as grid
 from .forecasting.grid import recorded as recorded
 from .forecasting.grid import run_all as run_all
+from .forecasting.judge import judge as judge
 from .forecasting.prices import Prices as Prices
 from .forecasting.prices import load_prices as load_prices
 from .forecasting.records import Record as Record
