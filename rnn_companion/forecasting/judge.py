@@ -416,29 +416,27 @@ def _cases(table: pd.DataFrame) -> Iterator[_Case]:
 
 
 def _flat_in_horizon(cases: Sequence[_Case]) -> Iterator[tuple[str, tuple[str]]]:
-    """Find forecasts that beat the rules far ahead, with an error that does not grow.
+    """Find forecasts whose error should grow with the horizon and does not.
 
-    It should grow as that of the autoregression does; the sign is less than a
-    quarter of this growth.
+    They are better than the autoregression far ahead, beyond doubt, and their error
+    grows by less than a quarter of what the autoregression's grows by.
     """
     for name in {case.name: None for case in cases}:
         own = [case for case in cases if case.name == name]
         near, far = own[0], own[-1]
         _, i, j = np.intersect1d(near.at, far.at, return_indices=True)
-        if near is far or len(i) < LEAST or not far.is_less(far.loss, far.reference):
+        if near is far or len(i) < LEAST or not far.is_less(far.loss, far.floor):
             continue
         growth = -skill(far.floor[j], near.floor[i])
-        grown = far.loss[j].mean() - near.loss[i].mean()
+        grown = far.loss[j].mean() / near.loss[i].mean() - 1
         grows = far.is_less(near.floor[i], far.floor[j])
-        if grows and grown < TOO_FLAT * growth * near.loss[i].mean():
-            yield (
-                name,
-                (
-                    f"from horizon {near.horizon} to {far.horizon} its squared error "
-                    f"grows by {grown / near.loss[i].mean():.0%}, where that of an "
-                    f"autoregression grows by {growth:.0%}",
-                ),
+        if grows and grown < TOO_FLAT * growth:
+            sign = (
+                f"from {near.horizon} to {far.horizon} days ahead its squared error "
+                f"grows by {100 * grown:.0f} %, an autoregression's by "
+                f"{100 * growth:.0f} %"
             )
+            yield name, (sign,)
 
 
 def _holm(ps: Sequence[float]) -> Sequence[float]:

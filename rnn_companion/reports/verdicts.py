@@ -16,6 +16,7 @@ from rnn_companion.figures.style import COLORS, INK, figure
 from rnn_companion.forecasting.judge import LEVEL, Verdict
 from rnn_companion.reports.page import page
 
+WORST = -1.0  # skills below it are drawn here: one must not hide the others
 COLUMNS = {
     "days": "how many days it is judged by.",
     "MSE, MAE": "mean squared and mean absolute error.",
@@ -131,18 +132,19 @@ def picture(verdicts: Sequence[Verdict]) -> Picture:
         fig,
         alt=f"Skill against the best simple rule, with a line at 0. {said}.",
         caption="Above: skill against the best simple rule, better at the right of the "
-        "dashed line. Below left: how near the forecasts lie to the truth of days before, "
-        "at the dashed line to that of their own day. Below right: the part of the "
-        "rule's whole error avoided up to each day; it ends at the skill.",
+        f"dashed line; what is below {WORST:g} is drawn there. Below left, with the "
+        "same marks: how near the forecasts lie to the truth of so many days before, at "
+        "the dashed line to that of their own day. Below right: the part of the rule's "
+        "whole error avoided up to each day; it ends at the skill.",
     )
 
 
 def _draw_skills(ax: Axes, verdicts: Mapping[str, Verdict]) -> None:
     for n, v in enumerate(verdicts.values()):
-        ends = [[max(v.skill - v.low, 0)], [max(v.high - v.skill, 0)]]
-        ax.errorbar([v.skill], [n], xerr=ends, **look(n, capsize=3, linestyle="none"))
+        low, middle, high = np.clip([v.low, v.skill, v.high], WORST, 1)
+        ax.plot([low, high], [n, n], **look(n, linestyle="-", marker="|"))
+        ax.plot([middle], [n], **look(n, linestyle="none"))
     ax.axvline(0, color=INK, linestyle="--", linewidth=1)
-    ax.set_xscale("symlog", linthresh=1)  # one bad forecast must not hide the others
     ax.set_yticks(range(len(verdicts)), list(verdicts))
     ax.set(
         ylim=(len(verdicts) - 0.5, -0.5), xlabel="skill against the best simple rule"
@@ -164,7 +166,7 @@ def _draw_gains(ax: Axes, verdicts: Sequence[Verdict]) -> None:
         settings = look(n, markevery=(n * every // 6, every))
         ax.plot(v.gain.index, v.gain.cumsum() / whole, **settings)
     ax.axhline(0, color=INK, linestyle="--", linewidth=1)
-    ax.set_yscale("symlog", linthresh=1)
+    ax.set_ylim(bottom=max(ax.get_ylim()[0], WORST))
     if isinstance(verdicts[0].gain.index, pd.DatetimeIndex):
         dates = AutoDateLocator(maxticks=5)  # type: ignore[no-untyped-call]
         ax.xaxis.set_major_locator(dates)
