@@ -21,6 +21,7 @@ from .forecasting.forecasts import mean_over_seeds as mean_over_seeds
 from .forecasting.grid import grid as grid
 from .forecasting.grid import recorded as recorded
 from .forecasting.grid import run_all as run_all
+from .forecasting.judge import judge as judge
 from .forecasting.prices import Prices as Prices
 from .forecasting.prices import load_prices as load_prices
 from .forecasting.prices import load_share as load_share

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rnn_companion.homework.commands import add_homework
+from rnn_companion.reports.commands import add_judge
 from rnn_companion.tasks.text.commands import add_text
 
 if TYPE_CHECKING:
@@ -241,6 +242,7 @@ COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "palindromes": add_palindromes,
     "text": add_text,
     "homework": add_homework,
+    "judge": add_judge,
 }
 
 
@@ -267,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         The exit status: 0 if all is well, 1 if a check or a run failed, 2 for bad
-        input, 130 if it was interrupted.
+        input, 130 if it was interrupted; `judge --help` says what its 3 means.
     """
     settings = make_parser().parse_args(arguments)
     try:

@@ -1,0 +1,1 @@
+"""What a reader's own data show: tables, pictures and pages for the command."""
