@@ -439,6 +439,7 @@ def _arguments(experiments: Sequence[Experiment]) -> str:
         "optimizers": "optimizer",
         "seeds": "seed",
         "protocol": "protocol",
+        "hidden": "hidden_size",
     }
     values = {
         option: dict.fromkeys(str(getattr(e, name)) for e in experiments)
