@@ -7,9 +7,9 @@ What chapters never import is left out of it. Such a wheel says so in its versio
 from __future__ import annotations
 
 import base64
+import lzma
 import re
 import textwrap
-import zlib
 from collections.abc import Mapping
 from importlib.metadata import distribution
 from importlib.util import find_spec
@@ -23,7 +23,8 @@ from nbformat import NotebookNode
 from rnn_companion.notebooks.render import render
 
 PACKAGE = "rnn_companion"
-TOOLS = ("cli", "equations", "homework", "notebooks")  # no chapter imports them
+TOOLS = ("cli", "equations", "homework", "notebooks", "reports")  # not for chapters
+COMPARE = ("arch", "statsmodels")  # of the extra `compare`
 
 _WHEEL = """\
 Wheel-Version: 1.0
@@ -47,14 +48,17 @@ def install_cell(
         The files that the notebook reads, by the names that it gives them.
     code : str
         The notebook's own code. If it imports one of `TOOLS`, the whole package is
-        packed, and installed where those are missing.
+        packed, and installed where those are missing; if it imports one of `COMPARE`,
+        they are installed too.
 
     Returns
     -------
     nbformat.NotebookNode
     """
     tools = tools_in(code)
+    compared = re.search(rf"^(?:from|import) (?:{'|'.join(COMPARE)})\b", code, re.M)
     modules = [PACKAGE, *(f"{PACKAGE}.{tool}" for tool in tools)]
+    modules += COMPARE if compared else ()
     contents = {name: path.read_bytes() for name, path in (files or {}).items()}
     name, content = ("", b"") if source else wheel(whole=bool(tools))
     cell = render(
@@ -64,8 +68,9 @@ def install_cell(
             f'importlib.util.find_spec("{m}") is None' for m in modules
         ),
         source=source,
+        extra="[compare]" if compared else "",
         name=name,
-        wheel=_base64(zlib.compress(content, 9)) if content else "",
+        wheel=_base64(lzma.compress(content)) if content else "",
         files=_base64(zipped(contents)) if contents else "",
     )
     folded = {"jupyter": {"source_hidden": True}, "cellView": "form"}

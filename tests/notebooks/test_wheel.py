@@ -12,7 +12,7 @@ from zipfile import ZipFile
 import jupytext
 import pytest
 
-from rnn_companion.notebooks.wheel import TOOLS, install_cell, tools_in, wheel
+from rnn_companion.notebooks.wheel import COMPARE, TOOLS, install_cell, tools_in, wheel
 
 ROOT = Path(__file__).parents[2]
 CHAPTERS = sorted((ROOT / "book").glob("[0-9]*.md"))
@@ -105,6 +105,16 @@ def test_a_page_about_a_tool_gets_the_whole_package(
     first = install_cell("elsewhere", code=source).source
     for module in ("", *(f".{tool}" for tool in tools)):
         assert f'find_spec("rnn_companion{module}") is None' in first
+
+
+def test_a_chapter_that_compares_forecasts_gets_what_it_compares_with() -> None:
+    code = "from statsmodels.tsa.stattools import acf"
+    first = install_cell("", code=code).source
+    assert "%pip install --quiet {wheel}[compare]" in first
+    assert all(f'find_spec("{name}") is None' in first for name in COMPARE)
+    named = install_cell("git+https://example.org/book", code=code).source
+    assert '"rnn-companion[compare] @ git+https://example.org/book"' in named
+    assert "compare" not in install_cell("elsewhere", code="import torch").source
 
 
 @pytest.mark.slow
