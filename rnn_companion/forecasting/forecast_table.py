@@ -110,6 +110,7 @@ def _read(file: str | Path | TextIO, name: str) -> pd.DataFrame:
             StringIO(text),
             sep=max(DELIMITERS, key=text.partition("\n")[0].count),
             dtype=str,
+            keep_default_na=False,
             skip_blank_lines=False,
             index_col=False,
         ).fillna("")
@@ -205,7 +206,7 @@ def _refuse(wrong: pd.Series, cells: pd.Series, source: str, why: str) -> None:
 def _refuse_repeats(table: pd.DataFrame, source: str) -> None:
     repeated = table[table.duplicated(KEYS, keep=False)]
     if len(repeated):
-        day, horizon = repeated.iloc[0][KEYS]
+        day, horizon = repeated["date"].iloc[0], repeated["horizon"].iloc[0]
         same = (repeated["date"] == day) & (repeated["horizon"] == horizon)
         rows = " and ".join(str(row) for row in repeated.index[same])
         raise ValueError(

@@ -133,9 +133,9 @@ def picture(verdicts: Sequence[Verdict]) -> Picture:
         alt=f"Skill against the best simple rule, with a line at 0. {said}.",
         caption="Above: skill against the best simple rule, better at the right of the "
         f"dashed line; what is below {WORST:g} is drawn there. Below left, with the "
-        "same marks: how near the forecasts lie to the truth of so many days before, at "
-        "the dashed line to that of their own day. Below right: the part of the rule's "
-        "whole error avoided up to each day; it ends at the skill.",
+        "same marks: how near the forecasts lie to the truth of so many days before, "
+        "at the dashed line to that of their own day. Below right: the part of the "
+        "rule's whole error avoided up to each day; it ends at the skill.",
     )
 
 
