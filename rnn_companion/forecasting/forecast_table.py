@@ -95,7 +95,17 @@ def check_forecasts(
 
 
 def names_of_forecasts(table: pd.DataFrame) -> list[str]:
-    """Name the columns of a table that hold forecasts."""
+    """Name the columns of a table that hold forecasts.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `check_forecasts` returns it.
+
+    Returns
+    -------
+    list of str
+    """
     return [name for name in table.columns if name not in {*KEYS, "truth"}]
 
 

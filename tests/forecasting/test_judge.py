@@ -135,6 +135,7 @@ def test_dates_that_are_off_by_a_day(seed: int) -> None:
     assert "are its dates off by a day?" in verdict.sentence
 
 
+@pytest.mark.slow
 def test_days_needed_are_those_of_the_normal_test() -> None:
     """With noise of variance v: d = u^2 - 2 u e has mean v and variance 2 v^2 + 4 v."""
     v, found = 0.25, []
@@ -158,6 +159,7 @@ def at_horizons(
     return pd.concat(parts, ignore_index=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_error_that_should_grow_with_the_horizon(seed: int) -> None:
     x = autoregression(seed, 0.7, days=600)

@@ -93,7 +93,7 @@ def test_a_pipe_gives_json_to_programs(
 
 def _pipe(text: str) -> StringIO:
     pipe = StringIO(text)
-    pipe.name = "<stdin>"  # type: ignore[misc]
+    pipe.name = "<stdin>"
     return pipe
 
 
