@@ -199,7 +199,7 @@ def test_equal_forecasts_are_told_apart_as_rarely_as_the_level_says() -> None:
     The judge's reference is the best of three rules, so that fewer than half of the
     differences found by chance say "better".
     """
-    a, runs = 0.1, 300
+    a, runs = 0.1, 150
     found = []
     for seed in range(runs):
         draw, truth, before = walk(seed, days=200)
