@@ -116,7 +116,8 @@ def picture(verdicts: Sequence[Verdict]) -> Picture:
     """
     height = 0.9 + 0.35 * len(verdicts)
     fig = plt.figure(figsize=(7.2, height + 3.2))
-    above, below = fig.subfigures(2, 1, height_ratios=[height, 3.2])  # margins apart
+    parts = fig.subfigures(2, 1, squeeze=False, height_ratios=[height, 3.2])
+    above, below = parts[:, 0]  # each with margins of its own
     names = labels(verdicts)
     _draw_skills(above.subplots(), dict(zip(names, verdicts, strict=True)))
     fits, gains = below.subplots(1, 2)
