@@ -95,7 +95,17 @@ def check_forecasts(
 
 
 def names_of_forecasts(table: pd.DataFrame) -> list[str]:
-    """Name the columns of a table that hold forecasts."""
+    """Name the columns of a table that hold forecasts.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `check_forecasts` returns it.
+
+    Returns
+    -------
+    list of str
+    """
     return [name for name in table.columns if name not in {*KEYS, "truth"}]
 
 
@@ -110,6 +120,7 @@ def _read(file: str | Path | TextIO, name: str) -> pd.DataFrame:
             StringIO(text),
             sep=max(DELIMITERS, key=text.partition("\n")[0].count),
             dtype=str,
+            keep_default_na=False,
             skip_blank_lines=False,
             index_col=False,
         ).fillna("")
@@ -205,7 +216,7 @@ def _refuse(wrong: pd.Series, cells: pd.Series, source: str, why: str) -> None:
 def _refuse_repeats(table: pd.DataFrame, source: str) -> None:
     repeated = table[table.duplicated(KEYS, keep=False)]
     if len(repeated):
-        day, horizon = repeated.iloc[0][KEYS]
+        day, horizon = repeated["date"].iloc[0], repeated["horizon"].iloc[0]
         same = (repeated["date"] == day) & (repeated["horizon"] == horizon)
         rows = " and ".join(str(row) for row in repeated.index[same])
         raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -113,16 +114,16 @@ def picture(verdicts: Sequence[Verdict]) -> Picture:
     -------
     Picture
     """
-    fig, axes = plt.subplot_mosaic(
-        [["skill", "skill"], ["fit", "gain"]],
-        figsize=(7.2, 4.4 + 0.3 * len(verdicts)),
-        height_ratios=[0.9 + 0.3 * len(verdicts), 3.0],
-    )
+    height = 0.9 + 0.35 * len(verdicts)
+    fig = plt.figure(figsize=(7.2, height + 3.2))
+    parts = fig.subfigures(2, 1, squeeze=False, height_ratios=[height, 3.2])
+    above, below = parts[:, 0]  # each with margins of its own
     names = labels(verdicts)
-    _draw_skills(axes["skill"], dict(zip(names, verdicts, strict=True)))
+    _draw_skills(above.subplots(), dict(zip(names, verdicts, strict=True)))
+    fits, gains = below.subplots(1, 2)
     first = verdicts[: len(COLORS)]
-    _draw_fits(axes["fit"], first)
-    _draw_gains(axes["gain"], first)
+    _draw_fits(fits, first)
+    _draw_gains(gains, first)
     said = "; ".join(
         f"{name}: {v.skill:.3f}, interval {v.low:.3f} to {v.high:.3f}, nearest to the "
         f"truth of {min(v.fit, key=v.fit.__getitem__)} days before"
@@ -133,9 +134,9 @@ def picture(verdicts: Sequence[Verdict]) -> Picture:
         alt=f"Skill against the best simple rule, with a line at 0. {said}.",
         caption="Above: skill against the best simple rule, better at the right of the "
         f"dashed line; what is below {WORST:g} is drawn there. Below left, with the "
-        "same marks: how near the forecasts lie to the truth of so many days before, at "
-        "the dashed line to that of their own day. Below right: the part of the rule's "
-        "whole error avoided up to each day; it ends at the skill.",
+        "same marks: how near the forecasts lie to the truth of so many days before, "
+        "at the dashed line to that of their own day. Below right: the part of the "
+        "rule's whole error avoided up to each day; it ends at the skill.",
     )
 
 
@@ -145,7 +146,7 @@ def _draw_skills(ax: Axes, verdicts: Mapping[str, Verdict]) -> None:
         ax.plot([low, high], [n, n], **look(n, linestyle="-", marker="|"))
         ax.plot([middle], [n], **look(n, linestyle="none"))
     ax.axvline(0, color=INK, linestyle="--", linewidth=1)
-    ax.set_yticks(range(len(verdicts)), list(verdicts))
+    ax.set_yticks(range(len(verdicts)), [fill(name, 30) for name in verdicts])
     ax.set(
         ylim=(len(verdicts) - 0.5, -0.5), xlabel="skill against the best simple rule"
     )
@@ -166,7 +167,8 @@ def _draw_gains(ax: Axes, verdicts: Sequence[Verdict]) -> None:
         settings = look(n, markevery=(n * every // 6, every))
         ax.plot(v.gain.index, v.gain.cumsum() / whole, **settings)
     ax.axhline(0, color=INK, linestyle="--", linewidth=1)
-    ax.set_ylim(bottom=max(ax.get_ylim()[0], WORST))
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(low, WORST), min(high, 1))
     if isinstance(verdicts[0].gain.index, pd.DatetimeIndex):
         dates = AutoDateLocator(maxticks=5)  # type: ignore[no-untyped-call]
         ax.xaxis.set_major_locator(dates)

@@ -123,7 +123,7 @@ def test_a_file_given_twice(tmp_path: Path) -> None:
 
 def test_a_pipe_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = StringIO(GOOD.replace(",20", ",x"))
-    pipe.name = "<stdin>"  # type: ignore[misc]
+    pipe.name = "<stdin>"
     with pytest.raises(ValueError, match="<stdin>, column 'mine', row 2"):
         load_forecasts(pipe)
 

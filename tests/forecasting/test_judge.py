@@ -135,6 +135,7 @@ def test_dates_that_are_off_by_a_day(seed: int) -> None:
     assert "are its dates off by a day?" in verdict.sentence
 
 
+@pytest.mark.slow
 def test_days_needed_are_those_of_the_normal_test() -> None:
     """With noise of variance v: d = u^2 - 2 u e has mean v and variance 2 v^2 + 4 v."""
     v, found = 0.25, []
@@ -158,6 +159,7 @@ def at_horizons(
     return pd.concat(parts, ignore_index=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_error_that_should_grow_with_the_horizon(seed: int) -> None:
     x = autoregression(seed, 0.7, days=600)
@@ -197,7 +199,7 @@ def test_equal_forecasts_are_told_apart_as_rarely_as_the_level_says() -> None:
     The judge's reference is the best of three rules, so that fewer than half of the
     differences found by chance say "better".
     """
-    a, runs = 0.1, 300
+    a, runs = 0.1, 150
     found = []
     for seed in range(runs):
         draw, truth, before = walk(seed, days=200)
@@ -211,8 +213,7 @@ def test_equal_forecasts_are_told_apart_as_rarely_as_the_level_says() -> None:
 
 def test_scale_and_place_of_the_series_do_not_matter() -> None:
     _, truth, before = walk(0)
-    one, other = only(truth, before + 0.1), only(5 - 1e3 * truth, 4.9e0 - 1e3 * before)
-    assert other.days == one.days
+    one = only(truth, before + 0.1)
     other = only(5 - 1e3 * truth, 5 - 1e3 * (before + 0.1))
     assert other.skill == pytest.approx(one.skill)
     assert other.p == pytest.approx(one.p)
