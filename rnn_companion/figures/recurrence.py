@@ -245,7 +245,7 @@ def price_series(prices: Prices, first_validation_day: int) -> Picture:
     fig, ax = plt.subplots(figsize=(7.0, 3.0))
     days, close = prices.dates, prices.close
     ax.plot(days, close, color=INK, linewidth=1)
-    begin, end = mdates.date2num([days[first_validation_day], days[-1]])  # type: ignore[no-untyped-call]
+    begin, end = mdates.date2num([days[first_validation_day], days[-1]])
     ax.axvspan(begin, end, color=PALE, hatch="//", zorder=0)
     ax.text(begin, close.min(), "  validation", va="bottom")
     ax.set(xlabel="day", ylabel="adjusted close (dollars)")

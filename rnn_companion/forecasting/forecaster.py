@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rnn_companion.forecasting.configurations import Layout
-from rnn_companion.networks import PhasedLSTM
+from rnn_companion.gradients import PhasedLSTM
 
 T = TypeVar("T", bound=nn.Module)
 

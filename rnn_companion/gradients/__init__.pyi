@@ -11,6 +11,7 @@ from ._jacobians import products_by_vjp as products_by_vjp
 from ._matrices import spectral_norm as spectral_norm
 from ._matrices import spectral_radius as spectral_radius
 from ._matrices import starting_matrix as starting_matrix
+from ._phased import PhasedLSTM as PhasedLSTM
 from ._remedies import clip as clip
 from ._remedies import free_and_forced as free_and_forced
 from ._remedies import total_norm as total_norm

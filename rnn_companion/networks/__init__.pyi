@@ -14,7 +14,6 @@ from ._lstm import lstm_gates as lstm_gates
 from ._lstm import lstm_parameters as lstm_parameters
 from ._lstm import lstm_stack as lstm_stack
 from ._lstm import lstm_step as lstm_step
-from ._phased import PhasedLSTM as PhasedLSTM
 from ._phased import phased_lstm as phased_lstm
 from ._rnn import RNN_SHAPES as RNN_SHAPES
 from ._rnn import RNNParameters as RNNParameters

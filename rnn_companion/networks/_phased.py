@@ -3,17 +3,15 @@
 Source: Neil, Pfeiffer & Liu (2016), *Phased LSTM*.
 """
 
-import math
-
 import torch
-from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch import Tensor
 
-from rnn_companion.networks._lstm import LSTM_SHAPES
+from rnn_companion.networks._lstm import LSTM_SHAPES, lstm_step
 from rnn_companion.networks._shapes import shapes
-from rnn_companion.networks._time_gate import check_clock, gate
+from rnn_companion.networks._time_gate import time_gate
 
 
+@shapes(**LSTM_SHAPES, times="T or T B", tau="h", s="h", r_on="h")
 def phased_lstm(
     X: Tensor,
     times: Tensor,
@@ -54,199 +52,9 @@ def phased_lstm(
         If a shape does not fit the others, or a parameter of the gate is out of its
         domain.
     """
-    check_clock(tau, r_on, alpha)
-    return _layer(X, times, H_0, C_0, W_x, W_h, b, tau, s, r_on, alpha)
-
-
-@shapes(**LSTM_SHAPES, times="T or T B", tau="h", s="h", r_on="h")
-def _layer(
-    X: Tensor,
-    times: Tensor,
-    H_0: Tensor,
-    C_0: Tensor,
-    W_x: Tensor,
-    W_h: Tensor,
-    b: Tensor,
-    tau: Tensor,
-    s: Tensor,
-    r_on: Tensor,
-    alpha: float,
-) -> tuple[Tensor, Tensor]:
-    """Do what `phased_lstm` does, without looking at the clock's numbers.
-
-    To look at them, the host would have to wait for a GPU at every call.
-    """
-    K = gate(times[..., None], tau, s, r_on, alpha)  # (T, h) or (T, B, h)
-    K = K if times.dim() == 2 else K[:, None]
-    A = (X @ W_x.T + b).to(W_h.dtype)  # (T, B, 4h)
-    H, C = _Steps.apply(A, K, H_0, C_0, W_h)  # type: ignore[no-untyped-call]
-    return H, C
-
-
-class _Steps(torch.autograd.Function):
-    """The steps of a layer and their gradients by hand, in far fewer operations.
-
-    From A = W_x x_t + b of all steps, `(T, B, 4h)`, and the gates K, `(T, B or 1, h)`.
-    The states h and c lie side by side in S, `(T + 1, 2, B, h)`.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: FunctionCtx, A: Tensor, K: Tensor, H_0: Tensor, C_0: Tensor, W_h: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        gates = torch.empty_like(A)
-        opened = A.new_empty(len(A), 2, *H_0.shape)  # what an LSTM would make of S
-        S = A.new_empty(len(A) + 1, 2, *H_0.shape)
-        S[0, 0], S[0, 1] = H_0, C_0
-        parts = (A, gates, *gates.chunk(4, 2), opened, *opened.unbind(1))
-        before = (S[:-1], *S[:-1].unbind(1))
-        for a, pre, i, f, g, o, new, h_new, c_new, s, h, c, after, k in zip(
-            *parts, *before, S[1:], K, strict=True
-        ):
-            torch.addmm(a, h, W_h.T, out=pre)
-            i.sigmoid_(), f.sigmoid_(), g.tanh_(), o.sigmoid_()
-            torch.addcmul(f * c, i, g, out=c_new)
-            torch.mul(o, c_new.tanh(), out=h_new)
-            torch.lerp(s, new, k, out=after)
-        ctx.save_for_backward(gates, opened, S, K, W_h)
-        return S[1:, 0].clone(), S[1:, 1].clone()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, dH: Tensor, dC: Tensor) -> tuple[Tensor, ...]:
-        gates, opened, S, K, W_h = ctx.saved_tensors  # type: ignore[attr-defined]
-        dS = torch.zeros_like(S)
-        dS[1:, 0], dS[1:, 1] = dH, dC
-        h_by_c, c_by_a, h_by_a = _slopes(gates, opened[:, 1], S[:-1, 1])
-        dA = gates.new_empty(*c_by_a.shape[:2], 4, c_by_a.shape[3])  # (T, B, 4, h)
-        parts = (K, dS[1:], dS[:-1], *dS[:-1].unbind(1), gates.chunk(4, 2)[1])
-        parts = (*parts, h_by_c, c_by_a, h_by_a, dA[:, :, :3], dA[:, :, 3:], dA)
-        for k, ds, to, to_h, to_c, f, hc, ca, ha, da, da_o, all_da in reversed(
-            [*zip(*parts, strict=True)]
-        ):
-            opened_d = k * ds
-            to.add_(ds).sub_(opened_d)
-            dh, dc = opened_d.unbind()
-            dc.addcmul_(dh, hc)
-            torch.mul(ca, dc[:, None], out=da)
-            torch.mul(ha, dh[:, None], out=da_o)
-            to_h.addmm_(all_da.flatten(1), W_h)
-            to_c.addcmul_(dc, f)
-        dK = (dS[1:] * (opened - S[:-1])).sum(1).sum_to_size(K.shape)  # `eq-gate-dL`
-        dA = dA.flatten(2)
-        dW_h = dA.flatten(0, 1).T @ S[:-1, 0].flatten(0, 1)
-        return dA, dK, dS[0, 0], dS[0, 1], dW_h
-
-
-def _slopes(gates: Tensor, c: Tensor, c_before: Tensor) -> tuple[Tensor, ...]:
-    """Differentiate an LSTM's h by c, c by the pre-activations of i, f, g, h by o's."""
-    i, f, g, o = gates.chunk(4, 2)
-    by_i, by_f, by_g = g * i * (1 - i), c_before * f * (1 - f), i * (1 - g**2)
-    by_o = c.tanh() * o * (1 - o)
-    return (
-        o * (1 - c.tanh() ** 2),
-        torch.stack([by_i, by_f, by_g], 2),  # (T, B, 3, h)
-        by_o[:, :, None],
-    )
-
-
-class PhasedLSTM(nn.Module):
-    """One LSTM layer whose units open and close with the time: `phased_lstm`.
-
-    The logarithm of the period and the logit of the open share are learned. They may
-    be any number, so no step of an optimizer takes the gate out of its domain.
-
-    Parameters
-    ----------
-    input_size, hidden_size : int
-        d and h.
-    periods : tuple of float
-        Shortest and longest period at the start, in the unit of the times;
-        drawn in between, uniformly in the logarithm.
-    r_on : float
-        Open share of the period at the start.
-    alpha : float
-        The leak: it keeps gradients alive while a unit is closed. Not learned.
-    generator : torch.Generator, optional
-        Draws the start.
-
-    Raises
-    ------
-    ValueError
-        If a size is below 1, a period not positive or the pair not in order,
-        `r_on` not between 0 and 1, or `alpha` not in [0, 1].
-    """
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        *,
-        periods: tuple[float, float] = (1.0, 20.0),
-        r_on: float = 0.05,
-        alpha: float = 0.001,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__()
-        d, h = input_size, hidden_size
-        if min(d, h) < 1:
-            raise ValueError(f"sizes must be at least 1, got {d} inputs and {h} units")
-        if not 0 < periods[0] <= periods[1] < math.inf:
-            raise ValueError(f"periods must be positive and in order, got {periods}")
-        check_clock(torch.tensor(periods), torch.tensor(r_on), alpha)
-        self.alpha = alpha
-        self.weight_ih_l0 = nn.Parameter(torch.empty(4 * h, d))
-        self.weight_hh_l0 = nn.Parameter(torch.empty(4 * h, h))
-        self.bias_ih_l0 = nn.Parameter(torch.empty(4 * h))
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -(h**-0.5), h**-0.5, generator=generator)
-        low, high = map(math.log, periods)
-        log_tau = low + (high - low) * torch.rand(h, generator=generator)
-        self.log_tau = nn.Parameter(log_tau)
-        self.s = nn.Parameter(log_tau.exp() * torch.rand(h, generator=generator))
-        self.logit_r_on = nn.Parameter(torch.full((h,), math.log(r_on / (1 - r_on))))
-
-    @property
-    def tau(self) -> Tensor:
-        """The period of each unit, positive, `(h,)`."""
-        tau: Tensor = self.log_tau.exp()
-        return tau
-
-    @property
-    def r_on(self) -> Tensor:
-        """The open share of each unit's period, between 0 and 1, `(h,)`."""
-        tiny = torch.finfo(self.logit_r_on.dtype).eps
-        r_on: Tensor = self.logit_r_on.sigmoid().clamp(tiny, 1 - tiny)
-        return r_on
-
-    def forward(
-        self, X: Tensor, times: Tensor | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Run over a sequence, from states of zero.
-
-        Parameters
-        ----------
-        X : Tensor, `(T, B, d)`
-            The inputs, time first.
-        times : Tensor, `(T,)` or `(T, B)`, optional
-            When each step happens; 1 to T by default.
-
-        Returns
-        -------
-        H : Tensor, `(T, B, h)`
-            The hidden states of steps 1 to T.
-        (h_n, c_n) : pair of Tensor, each `(B, h)`
-            The states at step T.
-
-        Raises
-        ------
-        ValueError
-            If a shape does not fit.
-        """
-        if times is None:
-            times = torch.arange(1, len(X) + 1, dtype=X.dtype, device=X.device)
-        zeros = X.new_zeros(X.shape[1], len(self.s))
-        weights = self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0
-        clock = self.tau, self.s, self.r_on
-        H, C = _layer(X, times, zeros, zeros, *weights, *clock, self.alpha)
-        return H, (H[-1], C[-1])
+    H, C = [H_0], [C_0]
+    for X_t, k in zip(X, time_gate(times[..., None], tau, s, r_on, alpha), strict=True):
+        h, c = lstm_step(X_t, H[-1], C[-1], W_x, W_h, b)
+        C.append(k * c + (1 - k) * C[-1])  # (B, h)
+        H.append(k * h + (1 - k) * H[-1])
+    return torch.stack(H[1:]), torch.stack(C[1:])

@@ -147,6 +147,7 @@ def recorded_on_meta(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
     return step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
 @pytest.mark.parametrize(
     ("cell", "count", "extra"),

@@ -13,6 +13,7 @@ from rnn_companion.forecasting.forecaster import (
     set_forget_bias,
     set_orthogonal,
 )
+from rnn_companion.gradients import PhasedLSTM
 
 LENGTHS = {
     "one-to-one": (1, 1),
@@ -118,7 +119,7 @@ def test_a_phased_lstm_forecasts_from_its_last_state() -> None:
     model = make("phased-lstm", "many-to-one")
     X = torch.randn(5, 6, 1, dtype=torch.float64, generator=torch.Generator())
     cell = model.cell
-    assert isinstance(cell, networks.PhasedLSTM)
+    assert isinstance(cell, PhasedLSTM)
     zeros = X.new_zeros(6, 4)
     weights = cell.weight_ih_l0, cell.weight_hh_l0, cell.bias_ih_l0
     clock = cell.tau, cell.s, cell.r_on

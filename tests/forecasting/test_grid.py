@@ -98,6 +98,7 @@ def test_seeds_and_other_settings_reach_every_experiment() -> None:
     assert [e.seed for e in experiments[:4]] == [4, 5, 4, 5]
 
 
+@pytest.mark.slow
 def test_records_come_in_the_order_asked_for(
     small: list[Experiment], prices: Prices, reference: list[Record]
 ) -> None:
@@ -482,6 +483,7 @@ def test_the_cost_orders_the_study_as_its_times_do() -> None:
     assert cost(grid(cells=("lstm",))[0]) == 4 * costs[0]
 
 
+@pytest.mark.slow
 def test_workers_compute_on_one_thread_each() -> None:
     """Else two processes on two cores would wait for each other."""
     before = torch.get_num_threads()

@@ -185,6 +185,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(
     assert file.read() == [make(0), make(1)]
 
 
+@pytest.mark.slow
 def test_two_processes_adding_at_once_lose_nothing(
     file: RecordFile[Record], processes: ForkServerContext
 ) -> None:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from rnn_companion import networks
-from rnn_companion.networks import PhasedLSTM
 from rnn_companion.networks.graph import direct_dependences, roll
 from tests.recurrences import assert_equal, network, random
 
@@ -191,83 +190,6 @@ def test_the_layers_leak_is_none_by_default() -> None:
     H, C = networks.phased_lstm(X, times, start, start, *weights, *clock)
     assert torch.equal(H, start.expand(5, 2, 4))
     assert torch.equal(C, H)
-
-
-# The module behind a time gate
-
-
-def phased(d: int = 3, h: int = 4, seed: int = 0, **options: float) -> PhasedLSTM:
-    generator = torch.Generator().manual_seed(seed)
-    return PhasedLSTM(d, h, generator=generator, **options)  # type: ignore[arg-type]
-
-
-def test_weights_start_uniform_in_one_over_root_h() -> None:
-    """As torch's LSTM: all of them, on both sides, up to the bound and not beyond."""
-    model = phased(d=50, h=64)
-    bound = 1 / math.sqrt(64)
-    for weight in (model.weight_ih_l0, model.weight_hh_l0, model.bias_ih_l0):
-        assert len(weight) == 4 * 64
-        assert 0.97 * bound < weight.max() <= bound
-        assert 0.97 * bound < -weight.min() <= bound
-        assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.06)
-
-
-def test_periods_start_uniform_in_the_logarithm_and_shifts_within_a_period() -> None:
-    model = phased(d=1, h=400, periods=(2.0, 32.0))  # type: ignore[arg-type]
-    share = (model.tau.detach().log2() - 1) / 4  # of the way from 2 to 32
-    assert 0 <= share.min() < 0.02
-    assert 0.98 < share.max() <= 1
-    assert share.mean().item() == pytest.approx(0.5, abs=0.05)
-    shift = (model.s / model.tau).detach()
-    assert 0 <= shift.min() < 0.02
-    assert 0.98 < shift.max() < 1
-    apart = torch.corrcoef(torch.stack([share, shift]))[0, 1]
-    assert abs(float(apart)) < 0.2  # drawn on their own
-
-
-def test_a_module_starts_with_the_papers_clock() -> None:
-    """Neil, Pfeiffer & Liu: open for 5 % of the period, a leak of 0.001."""
-    model = phased(d=1, h=300)
-    torch.testing.assert_close(model.r_on, torch.full((300,), 0.05))
-    assert model.alpha == 0.001
-    assert 1 <= model.tau.min() < 1.1 < 18 < model.tau.max() <= 20
-
-
-def test_the_start_is_the_generators() -> None:
-    def start(seed: int) -> Tensor:
-        return torch.cat([p.detach().flatten() for p in phased(seed=seed).parameters()])
-
-    assert torch.equal(start(0), start(0))
-    assert not torch.equal(start(0), start(1))
-    before = torch.get_rng_state()
-    start(0)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "options"),
-    [
-        ((0, 4), {}),
-        ((3, 0), {}),
-        ((3, 4), {"periods": (1.0, math.inf)}),
-        ((3, 4), {"periods": (-1.0, 2.0)}),
-        ((3, 4), {"r_on": 0.0}),
-        ((3, 4), {"r_on": 1.0}),
-        ((3, 4), {"alpha": 1.01}),
-    ],
-)
-def test_a_start_outside_its_range_is_refused(
-    sizes: tuple[int, int],
-    options: dict[str, float],
-) -> None:
-    with pytest.raises(ValueError, match="must"):
-        phased(*sizes, **options)  # type: ignore[arg-type]
-
-
-def test_the_ends_of_the_ranges_are_allowed() -> None:
-    for alpha in (0.0, 1.0):
-        model = phased(1, 1, alpha=alpha, periods=(3.0, 3.0))  # type: ignore[arg-type]
-        torch.testing.assert_close(model.tau, torch.full((1,), 3.0))
 
 
 # The drawn graph

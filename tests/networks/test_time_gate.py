@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rnn_companion import networks
-from rnn_companion.networks import PhasedLSTM
 
 layer_of: Callable[..., tuple[Tensor, Tensor]] = networks.phased_lstm
 leaky_gate: Callable[..., Tensor] = partial(networks.time_gate, alpha=0.01)
@@ -216,72 +215,3 @@ def test_wrong_shapes_are_named(index: int, shape: tuple[int, ...], name: str) -
     arguments[index] = torch.full(shape, 0.5).double()
     with pytest.raises(ValueError, match=rf"^{name} has shape"):
         layer_of(*arguments)
-
-
-def module(**options: object) -> PhasedLSTM:
-    generator = torch.Generator().manual_seed(0)
-    return PhasedLSTM(3, 4, generator=generator, **options).double()  # type: ignore[arg-type]
-
-
-def test_the_module_is_the_function() -> None:
-    """Times 1 to T and zero states, unless told otherwise."""
-    m, X = module(periods=(2.0, 9.0), r_on=0.4, alpha=0.01), random(6, 2, 3)
-    H, (h_n, c_n) = m(X)
-    zero = torch.zeros(2, 4).double()
-    weights = m.weight_ih_l0, m.weight_hh_l0, m.bias_ih_l0
-    times = torch.arange(1, 7).double()
-    expected = networks.phased_lstm(
-        X, times, zero, zero, *weights, m.tau, m.s, m.r_on, alpha=0.01
-    )
-    torch.testing.assert_close((H, c_n), (expected[0], expected[1][-1]))
-    torch.testing.assert_close(h_n, H[-1])
-    assert bool(((m.tau >= 2) & (m.tau <= 9)).all())
-    torch.testing.assert_close(m.r_on, torch.full_like(m.r_on, 0.4), rtol=1e-6, atol=0)
-
-
-def test_every_parameter_of_the_module_learns_by_its_finite_difference() -> None:
-    """The full model, tau, s and r_on among its parameters."""
-    m, X = module(periods=(2.0, 9.0), r_on=0.4, alpha=0.05), random(7, 2, 3)
-    names = [name for name, _ in m.named_parameters()]
-    values = [p.detach().clone().requires_grad_() for p in m.parameters()]
-
-    def loss(*values: Tensor) -> Tensor:
-        named = dict(zip(names, values, strict=True))
-        H, _ = torch.func.functional_call(m, named, (X,))
-        weighed: Tensor = random(*H.shape, seed=3) * H
-        return weighed.sum()
-
-    assert {"log_tau", "s", "logit_r_on"} < set(names)
-    assert torch.autograd.gradcheck(loss, values)
-    assert all((g != 0).any() for g in torch.autograd.grad(loss(*values), values))
-
-
-@pytest.mark.parametrize("direction", [1e3, -1e3])
-def test_no_step_takes_the_clock_out_of_its_domain(direction: float) -> None:
-    m = module()
-    with torch.no_grad():
-        m.logit_r_on.fill_(direction)
-        m.log_tau.fill_(direction / 100)
-    m(random(3, 1, 3))
-    assert bool(((m.r_on > 0) & (m.r_on < 1) & (m.tau > 0)).all())
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"r_on": 1.5}, "r_on must lie between 0 and 1"),
-        ({"alpha": -1.0}, "alpha must lie in"),
-        ({"periods": (0.0, 2.0)}, "periods must be positive and in order"),
-        ({"periods": (3.0, 2.0)}, "periods must be positive and in order"),
-    ],
-)
-def test_a_start_that_means_nothing_is_refused(
-    options: dict[str, object], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        module(**options)
-
-
-def test_sizes_are_at_least_one() -> None:
-    with pytest.raises(ValueError, match="sizes must be at least 1"):
-        PhasedLSTM(1, 0)
