@@ -71,7 +71,8 @@ class Picture:
         with style():
             canvas.draw()  # `savefig` would draw twice
         image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        few = image.quantize(_COLOURS, dither=Image.Dither.NONE)
+        method, none = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE  # half the time
+        few = image.quantize(_COLOURS, method=method, dither=none)
         few.save(small, format="png", optimize=True, dpi=(_DPI, _DPI))
         return small.getvalue()
 

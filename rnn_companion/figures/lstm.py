@@ -156,10 +156,10 @@ def gates_by_hand(candidates: Sequence[float]) -> Frames:
             f"{c[c.abs().argmax()]:.3f}."
         )
 
-    coarse, fine = (4, 0, -4), (4, 2, 0, -2, -4)
+    gates = ("forget_gate", "input_gate", "output_gate")
     return Frames(
         draw,
-        {"forget_gate": fine, "input_gate": coarse, "output_gate": coarse},
+        dict.fromkeys(gates, (4, 0, -4)),
         alt,
         caption="One unit whose pre-activations are set by hand: 4 opens a gate to "
         "0.98, 0 to one half, -4 to 0.02. Above, the candidate that arrives at each "

@@ -32,10 +32,10 @@ def clock() -> Frames:
             f"the end, {_left(k)[0]:.3f} of the first step's state is left."
         )
 
-    ratios = (0.4, 0.2, 0.1, 0.05)
+    ratios = (0.4, 0.2, 0.05)
     return Frames(
         _clock,
-        {"period": (10, 15, 20, 30), "shift": (0, 3, 6), "open_ratio": ratios},
+        {"period": (10, 20, 30), "shift": (0, 3, 6), "open_ratio": ratios},
         alt,
         caption="One unit's clock, without leak. Above, how far the gate is open; a "
         "dot for each step of the sequence. Below, how much of the state of each step "

@@ -37,7 +37,7 @@ def test_every_frame_shows_the_numbers_of_cells_lstm() -> None:
     """In the curves, and in words, of every state of the sliders."""
     frames = figures.gates_by_hand(CANDIDATES)
     states = frames.states()
-    assert len(states) == 45
+    assert len(states) == 27
     for state in states[::4]:
         h, c = by_cells_lstm(
             state["input_gate"], state["forget_gate"], state["output_gate"]
