@@ -11,6 +11,7 @@ import lzma
 import re
 import textwrap
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import distribution
 from importlib.util import find_spec
 from io import BytesIO
@@ -60,7 +61,7 @@ def install_cell(
     modules = [PACKAGE, *(f"{PACKAGE}.{tool}" for tool in tools)]
     modules += COMPARE if compared else ()
     contents = {name: path.read_bytes() for name, path in (files or {}).items()}
-    name, content = ("", b"") if source else wheel(whole=bool(tools))
+    name, text = ("", "") if source else _embedded(bool(tools))
     cell = render(
         "notebooks",
         "install.py.jinja",
@@ -70,13 +71,20 @@ def install_cell(
         source=source,
         extra="[compare]" if compared else "",
         name=name,
-        wheel=_base64(lzma.compress(content)) if content else "",
+        wheel=text,
         files=_base64(zipped(contents)) if contents else "",
     )
     folded = {"jupyter": {"source_hidden": True}, "cellView": "form"}
     return NotebookNode(
         nbformat.v4.new_code_cell(cell.rstrip(), id="install", metadata=folded)
     )
+
+
+@cache
+def _embedded(whole: bool) -> tuple[str, str]:
+    """Return the wheel's name, and the wheel as text."""
+    name, content = wheel(whole)
+    return name, _base64(lzma.compress(content))
 
 
 def tools_in(code: str) -> list[str]:
