@@ -8,11 +8,11 @@ from torch import Tensor
 from rnn_companion.check.examine import Cases, compared_with, draw, mistakes
 
 
-def _smoothed(y: Tensor, alpha: float, start: Tensor | float) -> Tensor:
-    levels, level = [], torch.as_tensor(start, dtype=y.dtype)
-    for value in y:
-        level = (1 - alpha) * level + alpha * value
-        levels.append(level)
+def _smoothed(y: Tensor, alpha: float, start: Tensor) -> Tensor:
+    """Go on from a level at the first day."""
+    levels = [start]
+    for value in y[1:]:
+        levels.append((1 - alpha) * levels[-1] + alpha * value)
     return torch.stack(levels)
 
 
@@ -24,11 +24,11 @@ _SMOOTH = mistakes(
     "alpha and 1 - alpha are exchanged: alpha is the weight of the new value",
     lambda y, a: _smooth(y, 1 - a),
     "it starts at zero; start at the first value",
-    lambda y, a: _smoothed(y, a, 0.0),
+    lambda y, a: _smoothed(y, a, a * y[0]),
     "it starts at the mean of all values, which looks ahead; start at the first",
     lambda y, a: _smoothed(y, a, y.mean()),
     "the old value is added whole; it counts 1 - alpha",
-    lambda y, a: y[0] + a * y.cumsum(0),
+    lambda y, a: y[0] + a * (y.cumsum(0) - y[0]),
     "each entry lacks its own day's value",
     lambda y, a: torch.cat([y[:1], _smooth(y, a)[:-1]]),
     "this mixes two days only; the level of the day before has all of the past in it",
@@ -63,7 +63,7 @@ def _trailing_mean(y: Tensor, days: int) -> Tensor:
 
 _TRAILING_MEAN = mistakes(
     "the mean lies around each day and looks ahead; take the day and those before",
-    lambda y, d: _mean_of(y, d // 2, d - 1 - d // 2),
+    lambda y, d: _padded(y, d // 2, d - 1 - d // 2, d) / d,
     "this is the mean of the days to come; take the day and those before",
     lambda y, d: _mean_of(y, 0, d - 1),
     "it is one day short",

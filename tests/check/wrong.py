@@ -37,16 +37,15 @@ def smoothed(
     y: Tensor, a: float, *, start: float | None = None, keep: float | None = None
 ) -> Tensor:
     """Smooth value by value; start and the old value's weight may be mistaken."""
-    level, levels = float(y[0]) if start is None else start, []
-    for value in y.tolist():
-        level = ((1 - a) if keep is None else keep) * level + a * value
-        levels.append(level)
+    levels = [float(y[0]) if start is None else start]
+    for value in y.tolist()[1:]:
+        levels.append(((1 - a) if keep is None else keep) * levels[-1] + a * value)
     return torch.tensor(levels, dtype=y.dtype)
 
 
-def rolled(y: Tensor, days: int, **wrong: Any) -> Tensor:  # noqa: ANN401
-    """Return pandas' rolling means; their place may be mistaken."""
-    means = pd.Series(y.tolist()).rolling(days, min_periods=1, **wrong).mean()
+def rolled(y: Tensor, days: int) -> Tensor:
+    """Return pandas' rolling means."""
+    means = pd.Series(y.tolist()).rolling(days, min_periods=1).mean()
     return torch.tensor(means.tolist(), dtype=y.dtype)
 
 
@@ -1069,7 +1068,7 @@ WRONG: list[tuple[str, Wrong, str]] = [
         "softmax comes twice",
     ),
     ("smooth", lambda y, a: smoothed(y, 1 - a), "alpha and 1 - alpha are exchanged"),
-    ("smooth", lambda y, a: smoothed(y, a, start=0.0), "it starts at zero"),
+    ("smooth", lambda y, a: smoothed(y, a, start=a * float(y[0])), "at zero"),
     ("smooth", lambda y, a: smoothed(y, a, start=mean(y.tolist())), "looks ahead"),
     ("smooth", lambda y, a: smoothed(y, a, keep=1.0), "the old value is added whole"),
     (
@@ -1082,7 +1081,11 @@ WRONG: list[tuple[str, Wrong, str]] = [
         lambda y, a: as_like(y, [a * y[n] + (1 - a) * y[max(n - 1, 0)] for n in at(y)]),
         "mixes two days only",
     ),
-    ("trailing_mean", lambda y, d: rolled(y, d, center=True), "around each day"),
+    (
+        "trailing_mean",
+        lambda y, d: nn.functional.avg_pool1d(y[None], d, 1, d // 2)[0],
+        "around each day",
+    ),
     ("trailing_mean", lambda y, d: rolled(y.flip(0), d).flip(0), "the days to come"),
     ("trailing_mean", lambda y, d: rolled(y, d - 1), "one day short"),
     ("trailing_mean", lambda y, d: rolled(y, d + 1), "one day too many"),

@@ -389,4 +389,32 @@ def gradient_by_lag(G, H, W_hh):
             ("[0.2, 0.4, 0.6, 0.8]", "[0.25, 0.5, 0.75]", "there are quarters here"),
         ],
     },
+    "10-what-can-be-forecast": {
+        "smooth": [
+            (
+                "(1 - alpha) * levels[-1] + alpha * value",
+                "alpha * levels[-1] + (1 - alpha) * value",
+                "alpha and 1 - alpha are exchanged",
+            ),
+            ("levels = [y[0]]", "levels = [y.mean()]", "which looks ahead"),
+            ("(1 - alpha) * levels[-1]", "levels[-1]", "it counts 1 - alpha"),
+        ],
+        "trailing-mean": [
+            (
+                """
+def trailing_mean(y, days):
+    padded = torch.nn.functional.pad(y, (days // 2, days - 1 - days // 2))
+    return padded.unfold(0, days, 1).mean(1)
+""",
+                "the mean lies around each day and looks ahead",
+            ),
+            ("n - days + 1)", "n - days)", "one day too many"),
+            (".mean()", ".sum()", "this is a sum, not a mean"),
+        ],
+        "parkinson": [
+            ("math.sqrt(4 * math.log(2))", "(4 * math.log(2))", "take the root of it"),
+            ("(high / low).log()", "(high - low)", "this takes prices"),
+            (" / math.sqrt(4 * math.log(2))", "", "this is the range itself"),
+        ],
+    },
 }
