@@ -6,6 +6,7 @@ runs it; it stands in `COMMANDS`, and imports what it needs only when it runs.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -269,11 +270,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         The exit status: 0 if all is well, 1 if a check or a run failed, 2 for bad
-        input, 130 if it was interrupted; `judge --help` says what its 3 means.
+        input, 130 if it was interrupted, 141 if nothing reads its output any more;
+        `judge --help` says what its 3 means.
     """
     settings = make_parser().parse_args(arguments)
     try:
-        return int(settings.run(settings))
+        status = int(settings.run(settings))
+        sys.stdout.flush()
+    except BrokenPipeError:  # what reads our output has ended, such as `head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it at its end
+        return 141
     except OSError as error:
         print(f"rnn-companion: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
@@ -283,3 +289,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("rnn-companion: stopped; the same command goes on", file=sys.stderr)
         return 130
+    return status

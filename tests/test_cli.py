@@ -1,6 +1,9 @@
 """The command rnn-companion."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,3 +123,17 @@ def test_no_subcommand_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
         main([])
     assert stopped.value.code == 2
     assert "COMMAND" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_reader_that_ends_early_gets_no_complaint(notes: Path) -> None:
+    """As `head` does: 141 is what a shell says of a program so stopped."""
+    program = "from rnn_companion.cli import main; raise SystemExit(main())"
+    command = [sys.executable, "-c", program, "equations", str(notes / "good.md")]
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
