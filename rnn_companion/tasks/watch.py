@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rnn_companion.devices import choose_device
 from rnn_companion.forecasting.configurations import Layout
+from rnn_companion.forecasting.engine import exact_matmul
 from rnn_companion.forecasting.experiment import make_optimizer
 from rnn_companion.forecasting.forecaster import Forecaster
 from rnn_companion.forecasting.prices import Prices
@@ -186,6 +187,7 @@ class Lesson:
         return self.l1 * W_hh.abs().sum() + self.l2 / 2 * W_hh.square().sum()
 
 
+@exact_matmul()
 def watch_lesson(lesson: Lesson, *, device: str = "auto") -> tuple[Forecaster, Watched]:
     """Train on palindromes and watch the gradients.
 
