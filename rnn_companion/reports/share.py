@@ -35,10 +35,10 @@ BENCHMARKS = ("persistence", "mean")  # the simplest answers: for prices, for re
 SETTINGS = Experiment(
     length=22,
     hidden_size=32,
-    epochs=15,
+    epochs=30,
     training=0.64,
     test=0.2,
-    patience=4,
+    patience=8,
     decay="cosine",
 )
 

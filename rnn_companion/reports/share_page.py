@@ -9,7 +9,7 @@ import pandas as pd
 
 from rnn_companion.figures.volatility import forecasters
 from rnn_companion.forecasting.baselines import BASELINES
-from rnn_companion.reports.page import page
+from rnn_companion.reports.page import Heading, page
 from rnn_companion.reports.share import LEVEL, Outlook, OwnShare
 
 SURE = 0.05  # a smaller p-value is beyond doubt
@@ -137,8 +137,8 @@ def _tomorrow(outlook: Outlook) -> str:
         f"Chosen on the {len(days)} validation days from {days[0]:%Y-%m-%d}: "
         f"{outlook.chosen}{_against_persistence(outlook)}. For the trading day "
         f"after {outlook.tested_on[-1]:%Y-%m-%d} it forecasts a {outlook.kind} of "
-        f"{middle}{unit}, and from {low} to {high}{unit} "
-        f"with the middle {CERTAIN} of its errors on the test days."
+        f"{middle}{unit}; with the middle {CERTAIN} of its errors on the test days "
+        f"added, {low} to {high}{unit}."
     )
 
 
@@ -207,7 +207,7 @@ def share_page(share: OwnShare) -> str:
     pictures = forecasters({one.kind: one.models for one in share.outlooks})
     parts: list[Any] = heading(share)
     for one in share.outlooks:
-        parts += [f"{one.kind.capitalize()}:", *sentences(one), table(one)]
+        parts += [Heading(one.kind.capitalize()), *sentences(one), table(one)]
         parts.append(pictures.picture(target=one.kind))
     notes = pd.DataFrame(list(WORDS.items()), columns=["word", "what it means"])
     return page(f"What can be forecast of {share.prices.name}?", *parts, notes)
