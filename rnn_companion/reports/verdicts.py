@@ -170,9 +170,9 @@ def _draw_gains(ax: Axes, verdicts: Sequence[Verdict]) -> None:
     low, high = ax.get_ylim()
     ax.set_ylim(max(low, WORST), min(high, 1))
     if isinstance(verdicts[0].gain.index, pd.DatetimeIndex):
-        dates = AutoDateLocator(maxticks=5)  # type: ignore[no-untyped-call]
+        dates = AutoDateLocator(maxticks=5)
         ax.xaxis.set_major_locator(dates)
-        words = ConciseDateFormatter(dates)  # type: ignore[no-untyped-call]
+        words = ConciseDateFormatter(dates)
         ax.xaxis.set_major_formatter(words)
     ax.set(xlabel="day", ylabel="avoided so far")
 

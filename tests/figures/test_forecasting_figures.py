@@ -40,9 +40,7 @@ def test_each_cell_is_a_point_by_its_two_errors() -> None:
     lost = {("rnn", 3, "mm", "adam"): (2.0, 4.0), ("rnn", 7, "mm", "adam"): (5.0, 6.0)}
     picture = figures.two_protocols({"one": kept, "other": lost})
     left, right = (ax.lines[1:] for ax in picture.figure.axes)  # after the diagonal
-    points = [
-        [[*map(float, xy)] for xy in line.get_xydata()] for line in (*left, *right)
-    ]
+    points = [np.array(line.get_xydata()).tolist() for line in (*left, *right)]
     assert points == [[[2, 1]], [[3, 9]], [[2, 4], [5, 6]]]
     assert "one: 1 of 2 cells above the diagonal." in picture.alt
     assert "other: 2 of 2 cells above the diagonal." in picture.alt
