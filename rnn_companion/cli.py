@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rnn_companion.homework.commands import add_homework
-from rnn_companion.reports.commands import add_judge
+from rnn_companion.reports.commands import add_forecast, add_judge
 from rnn_companion.tasks.text.commands import add_text
 
 if TYPE_CHECKING:
@@ -244,6 +244,7 @@ COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "text": add_text,
     "homework": add_homework,
     "judge": add_judge,
+    "forecast": add_forecast,
 }
 
 

@@ -1,4 +1,4 @@
-"""The subcommand ``judge``: whether anyone's forecasts are any good.
+"""The subcommands ``judge`` and ``forecast``: your own forecasts, your own share.
 
 What the command needs is imported only when it runs.
 """
@@ -81,3 +81,52 @@ def exit_status(verdicts: "Sequence[Verdict]") -> int:
     """
     found = {verdict.status for verdict in verdicts}
     return 3 if "leak" in found else 0 if "better" in found else 1
+
+
+def add_forecast(parser: argparse.ArgumentParser) -> None:
+    """Find out what of your own share can be forecast, and forecast its next day."""
+    add = parser.add_argument
+    parser.epilog = "exit status: 0 when done, 1 if a run failed, 2 for bad input."
+    add(
+        "file",
+        type=Path,
+        metavar="PRICES.csv",
+        help="daily prices, with the columns date and close or adjusted close; high "
+        "and low for the range",
+    )
+    add("--column", help="the price column; default: the adjusted close, else close")
+    add(
+        "--dayfirst",
+        action=argparse.BooleanOptionalAction,
+        help="how to read 3/4/2015, if no row tells",
+    )
+    add(
+        "--out",
+        type=Path,
+        metavar="RECORDS.jsonl",
+        help="where runs are kept, so that a stopped command goes on; default: "
+        "PRICES.runs.jsonl beside the prices",
+    )
+    add("--html", type=Path, metavar="PAGE.html", help="also write a page")
+    add("--json", action="store_true", help="print JSON, for programs")
+    add("--device", default="auto", help="such as cpu or cuda:1; default: %(default)s")
+    add("--workers", type=int, help="processes side by side; default: one a core")
+    parser.set_defaults(run=run_forecast)
+
+
+def run_forecast(settings: argparse.Namespace) -> int:
+    """Run the subcommand `forecast`."""
+    from rnn_companion.forecasting.prices import load_prices
+    from rnn_companion.reports.share import own_share
+    from rnn_companion.reports.share_page import as_json, as_text, share_page
+
+    prices = load_prices(
+        settings.file, column=settings.column, dayfirst=settings.dayfirst
+    )
+    out = settings.out or settings.file.with_suffix(".runs.jsonl")
+    print(f"runs are kept in {out}", file=sys.stderr)
+    share = own_share(prices, out=out, device=settings.device, workers=settings.workers)
+    print(json.dumps(as_json(share), indent=1) if settings.json else as_text(share))
+    if settings.html:
+        settings.html.write_text(share_page(share), encoding="utf-8")
+    return 0

@@ -35,6 +35,10 @@ $body
 """)
 
 
+class Heading(str):
+    """A text that heads what follows it on a page."""
+
+
 def page(title: str, *parts: str | pd.DataFrame | Picture) -> str:
     """Put texts, tables and pictures on one page without scripts or requests.
 
@@ -42,8 +46,9 @@ def page(title: str, *parts: str | pd.DataFrame | Picture) -> str:
     ----------
     title : str
         The page's title and heading.
-    *parts : str, pandas.DataFrame or Picture
-        From top to bottom: a paragraph, a table without its index, a picture with
+    *parts : str, Heading, pandas.DataFrame or Picture
+        From top to bottom: a paragraph, a heading, a table without its index, a
+        picture with
         its alternative text and its caption. Texts are escaped.
 
     Returns
@@ -56,6 +61,8 @@ def page(title: str, *parts: str | pd.DataFrame | Picture) -> str:
 
 
 def _html(part: str | pd.DataFrame | Picture) -> str:
+    if isinstance(part, Heading):
+        return f"<h2>{escape(part)}</h2>"
     if isinstance(part, str):
         return f"<p>{escape(part)}</p>"
     if isinstance(part, Picture):
