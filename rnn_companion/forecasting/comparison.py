@@ -142,7 +142,8 @@ def spa(losses: pd.DataFrame, benchmark: str, seed: int = 0) -> float:
 
     Hansen's test of superior predictive ability, by `arch`: its consistent p-value,
     from 2000 draws of the stationary bootstrap with blocks of sqrt(n) days in the
-    mean.
+    mean. The library takes the largest mean difference as it is, where Hansen divides
+    each by its standard error: a model whose losses vary much can hide a better one.
 
     Parameters
     ----------
