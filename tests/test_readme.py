@@ -21,6 +21,7 @@ def test_the_judge_in_python(capsys: pytest.CaptureFixture[str]) -> None:
     assert not said.startswith(("Better", "Suspected"))
 
 
+@pytest.mark.slow
 def test_the_judge_as_a_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

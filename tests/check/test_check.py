@@ -345,6 +345,7 @@ RIGHT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKS)
 def test_what_is_right_by_another_way_passes(
     name: str, capsys: pytest.CaptureFixture[str]

@@ -151,6 +151,7 @@ def small(series: Prices, protocol: str = "honest") -> dict[str, Record]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["price", "return", "range"])
 def test_networks_stand_beside_baselines_on_equal_days_in_equal_units(
     kind: str,

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from rnn_companion.forecasting.judge import Verdict, judge, simple_rules
 
+pytestmark = pytest.mark.slow  # seconds each; `make check` leaves them out
+
 Array = NDArray[np.float64]
 SEEDS = range(4)
 

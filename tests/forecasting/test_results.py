@@ -16,6 +16,8 @@ from tests.forecasting.small_runs import (
     runs,
 )
 
+pytestmark = pytest.mark.slow  # seconds each; `make check` leaves them out
+
 
 def test_the_stored_numbers_are_of_this_version_and_of_these_runs() -> None:
     stored = read()

@@ -88,6 +88,7 @@ def test_diebold_mariano_is_that_of_statsmodels(horizon: int) -> None:
     assert ours.p == pytest.approx(theirs.pvalue)
 
 
+@pytest.mark.slow
 def test_diebold_mariano_rejects_equal_forecasts_about_as_often_as_it_says() -> None:
     """Of 200 tests at 10 %, on losses alike from day to day, 8 to 32 reject.
 

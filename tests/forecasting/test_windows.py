@@ -77,6 +77,7 @@ def two_futures(draw: st.DrawFn) -> tuple[list[float], list[float]]:
     return past + draw(future), past + draw(future)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.configuration)
 @given(two_futures())
 def test_changing_the_future_changes_nothing_of_the_past(

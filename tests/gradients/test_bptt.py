@@ -19,6 +19,7 @@ from tests.recurrences import (
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(
     T=st.integers(1, 40),

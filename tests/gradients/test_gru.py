@@ -18,6 +18,7 @@ from tests.recurrences import (
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     T=st.integers(1, 25),

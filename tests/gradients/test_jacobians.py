@@ -127,6 +127,7 @@ class Calls(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", KINDS)
 @pytest.mark.parametrize(
     "measure", [lambda cell, X: gr.products(gr.jacobians(cell, X)), gr.products_by_vjp]
@@ -147,6 +148,7 @@ def test_cost_is_linear_in_length(
     assert b < 2.2 * a
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     start=st.sampled_from(STARTS),

@@ -33,6 +33,7 @@ def stacked(recurrence: Callable[..., tuple[Tensor, Tensor]], module: nn.LSTM) -
     return run
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     T=st.integers(1, 25),
@@ -67,6 +68,7 @@ def layer(T: int = 6) -> list[Tensor]:
     return [0.5 * random(*s, seed=i) for i, s in enumerate(shapes)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("T", [1, 2, 6])
 def test_gradcheck(T: int) -> None:
     arguments = tuple(a.requires_grad_() for a in layer(T))

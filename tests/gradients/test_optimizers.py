@@ -47,6 +47,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "optimizer", "options"), PAIRS)
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 2**31), steps=st.integers(1, 60))
@@ -109,6 +110,7 @@ def test_gradient_descent_on_a_bowl_is_a_geometric_sequence() -> None:
         torch.testing.assert_close(path.squeeze(1), expected, rtol=1e-12, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eta", [0.001, 0.01, 0.1])
 def test_rmsprop_ends_in_a_cycle_of_its_learning_rate(eta: float) -> None:
     """Chapter 4, `eq-cycle`: it jumps between +-eta/2, never nearer to the minimum."""

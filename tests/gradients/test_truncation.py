@@ -47,6 +47,7 @@ def assert_equal(
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     T=st.integers(1, 20),

@@ -62,6 +62,7 @@ def test_instructions_say_what_when_and_for_how_much(tmp_path: Path) -> None:
     assert all(f"| {e.title} | {e.points:g} |" in notes for e in found)
 
 
+@pytest.mark.slow
 def test_releasing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     first = release(CHAPTER, ROOT, Course(tmp_path / "a"), None)
     again = release(CHAPTER, ROOT, Course(tmp_path / "b"), None)

@@ -44,6 +44,7 @@ shares = st.fractions(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(
     t=ratios,
@@ -118,6 +119,7 @@ def layer(T: int = 6) -> list[Tensor]:
     return [*weights, tau, 0.3 * tau, torch.tensor([0.3, 0.5, 0.7, 0.9]).double()]
 
 
+@pytest.mark.slow
 def test_all_gradients_of_the_whole_layer_are_finite_differences() -> None:
     arguments = [a.requires_grad_() for a in layer()]
     assert torch.autograd.gradcheck(partial(layer_of, alpha=0.01), arguments)

@@ -14,6 +14,8 @@ from rnn_companion.cli import main
 from rnn_companion.forecasting.judge import Verdict, judge
 from rnn_companion.reports.verdicts import WORST, picture, table
 
+pytestmark = pytest.mark.slow  # seconds each; `make check` leaves them out
+
 
 @pytest.fixture(scope="module")
 def forecasts() -> pd.DataFrame:

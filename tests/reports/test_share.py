@@ -28,6 +28,8 @@ from rnn_companion.reports.share_page import (
     table,
 )
 
+pytestmark = pytest.mark.slow  # seconds each; `make check` leaves them out
+
 DAYS, STEPS = 1000, 60
 SMALL = Experiment(
     learning_rate=0.01,
