@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check style equations lab mutants clean
+.PHONY: help book test check fast style equations lab mutants clean
 
 help:  ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -35,11 +35,13 @@ book: $(READY)  ## build the book: every chapter run, every page checked
 	@echo "The book is open at $(CURDIR)/_build/html/index.html"
 
 check: $(READY)  ## before a commit: style, types, equations, the fast tests
-	@$(MAKE) --no-print-directory -j 2 style equations
-	$(PYTEST) -m "not slow"
+	@$(MAKE) --no-print-directory -j 3 style equations fast
 
 test: $(READY) style  ## prove it: style, types, and the whole test suite
 	$(PYTEST)
+
+fast: $(READY)  ## the tests that take less than a second or two
+	$(PYTEST) -q -m "not slow"
 
 style: $(READY)  ## style and types alone
 	$(BIN)/ruff check
