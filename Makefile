@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check fast style equations lab mutants clean
+.PHONY: help book test check fast style equations sentences lab mutants clean
 
 help:  ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -34,8 +34,8 @@ book: $(READY)  ## build the book: every chapter run, every page checked
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book is open at $(CURDIR)/_build/html/index.html"
 
-check: $(READY)  ## before a commit: style, types, equations, the fast tests
-	@$(MAKE) --no-print-directory -j 3 style equations fast
+check: $(READY)  ## before a commit: style, types, equations, sentences, the fast tests
+	@$(MAKE) --no-print-directory -j 3 style equations sentences fast
 
 test: $(READY) style  ## prove it: style, types, and the whole test suite
 	$(PYTEST)
@@ -52,11 +52,15 @@ equations: $(READY)  ## run the equations of every chapter
 	@said=$$($(BIN)/rnn-companion equations $(CHAPTERS)) && echo "The equations hold." \
 		|| { echo "$$said" | grep -v ': ok, '; exit 1; }
 
+sentences: $(READY)  ## see that no sentence is stronger than what is shown
+	$(BIN)/rnn-companion claims $(wildcard book/*.md)
+
 lab: $(READY)  ## read and run the chapters in JupyterLab
 	$(BIN)/jupyter lab book
 
-mutants: $(READY)  ## change every equation a little, and see each change noticed
+mutants: $(READY)  ## change every equation a little, plant falsehoods; see each noticed
 	$(BIN)/rnn-companion equations --mutants $(CHAPTERS)
+	$(BIN)/rnn-companion claims --planted book/trial.md
 
 clean:  ## remove what was built; the environment stays
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

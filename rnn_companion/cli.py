@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from rnn_companion.claims.commands import add_claims
 from rnn_companion.homework.commands import add_homework
 from rnn_companion.reports.commands import add_forecast, add_judge
 from rnn_companion.tasks.text.commands import add_text
@@ -238,6 +239,7 @@ def _numbers(text: str) -> list[int]:
 
 COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "equations": add_equations,
+    "claims": add_claims,
     "grid": add_grid,
     "table": add_table,
     "palindromes": add_palindromes,

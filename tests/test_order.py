@@ -17,7 +17,7 @@ LEVELS = [  # from the bottom to the top
     {"forecasting"},
     {"tasks"},
     {"check", "figures", "equations", "notebooks"},
-    {"homework", "reports"},
+    {"homework", "reports", "claims"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -39,6 +39,7 @@ from importlib import import_module, invalidate_caches
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 from pathlib import Path
+from types import ModuleType
 
 from .conditions import LETTERS, Range
 from .latex import EquationError
@@ -175,17 +176,27 @@ def folder_worlds(folder: Path) -> dict[str, World]:
 
 
 def file_worlds(path: Path) -> dict[str, World]:
-    """Import a file as a module of its folder's private package; list its worlds."""
+    """Import a file, and list its worlds."""
+    return IN_FOLDERS.get(import_file(path).__name__, {})
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a file as a module of its folder's private package.
+
+    Raises
+    ------
+    EquationError
+        If it does not run.
+    """
     package, _, _ = (module := module_name(path)).partition(".")
     spec = ModuleSpec(package, None, is_package=True)
     spec.submodule_search_locations = [str(path.parent)]
     sys.modules.setdefault(package, module_from_spec(spec))
     invalidate_caches()
     try:
-        import_module(module)
+        return import_module(module)
     except (Exception, SystemExit) as error:
         raise EquationError(f"{path}: {described(error)}") from error
-    return IN_FOLDERS.get(module, {})
 
 
 def module_name(path: Path) -> str:

@@ -16,7 +16,8 @@ DISPLAYS = {"math_block", "math_block_label"}
 
 
 @cache
-def _parser() -> MarkdownIt:
+def parser() -> MarkdownIt:
+    """Make a parser that finds MyST's blocks, and leaves what is within them."""
     markdown = MarkdownIt("commonmark").use(myst_block_plugin).use(colon_fence_plugin)
     return markdown.use(dollarmath_plugin).disable("inline")
 
@@ -37,7 +38,7 @@ def special(text: str) -> Iterator[tuple[Token, int, int]]:
         The number of its first line, and of the line after its last, from 0.
     """
     kinds = FENCES | DISPLAYS | {"html_block", "myst_target", "myst_line_comment"}
-    for token in _parser().parse(text):
+    for token in parser().parse(text):
         if token.type in kinds and token.map:
             begin, end = token.map
             yield token, begin, end

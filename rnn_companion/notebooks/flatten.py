@@ -151,6 +151,8 @@ class _Page:
             return f"**{self._inline(argument)}**\n\n{self.markdown(text)}"
         if name == "bibliography":
             return self._listed()
+        if name == "trial":
+            return "See the page *Claims on trial* of the book."
         raise FlattenError(f"the directive {{{name}}} has no form in plain Markdown")
 
     def _quote(self, name: str, argument: str, text: str) -> str:
