@@ -522,8 +522,8 @@ def late_and_not() -> tuple[Tensor, Tensor]:
 
 @claim(on=late_and_not, planted=[swapped])
 def recurrence_one_step_late(pair: tuple[Tensor, Tensor]) -> Finding:
-    """As derived here: equal. As printed: off by … %, and the second layer's state at a
-    step no longer depends on the input of that step.
+    """As printed: off by … %, and the second layer's state at a step no longer depends on
+    the input of that step.
     """
     printed, torchs = pair
     ran = "two layers, the derivative of the upper state by the input of its step"
