@@ -11,7 +11,7 @@ REPORT = "ulislam2024"
         REPORT,
         "1.1",
         "judged",
-        where="1-recurrence#eq-rnn-state",
+        where="1-recurrence#eq-rnn",
         needs="One matrix would have to make the state from input and state, and the output.",
         right="Three matrices and two biases, each shared by all time steps.",
     )
