@@ -73,8 +73,7 @@ def results_of(path: Path, kept: Path) -> list[Result]:
     now = key(path)
     if kept.exists() and (found := json.loads(kept.read_text("utf-8")))["key"] == now:
         return list(found["results"])
-    from rnn_companion.claims.registry import load_claims
-    from rnn_companion.claims.run import examine
+    from rnn_companion.sentences.run import examine, load_claims
 
     rows = [examine(made).as_json() for made in load_claims(path)]
     failed = [row for row in rows if row["problem"]]
@@ -99,7 +98,7 @@ def check_page(app: Sphinx, doctree: nodes.document) -> None:
     path = Path(app.env.doc2path(app.env.docname))
     if path.suffix != ".md" or not (path.parent / "claims").is_dir():
         return
-    from rnn_companion.claims.sentences import Stated, problems, sentences
+    from rnn_companion.sentences.pages import Stated, problems, sentences
 
     found = results_beside(app, path)
     stated = {

@@ -1,6 +1,7 @@
 """The claims of the forecasting report (Ul Islam, 2024)."""
 
-from rnn_companion.claims import Finding, Quoted, formula, judged, quoted
+from rnn_companion.claims import Finding, Quoted, judged, quoted
+from rnn_companion.sentences.formulas import formula
 
 REPORT = "ulislam2024"
 

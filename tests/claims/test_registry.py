@@ -13,16 +13,15 @@ from rnn_companion.claims import (
     above,
     below,
     claim,
-    formula,
     judged,
-    load_claims,
     negated,
     quoted,
     sign_test,
     swapped,
 )
-from rnn_companion.claims.run import book_claims, examine, survey
 from rnn_companion.equations import EquationError
+from rnn_companion.sentences.formulas import formula
+from rnn_companion.sentences.run import book_claims, examine, load_claims, survey
 
 SOURCE = Quoted("9-1", "someone2026", "p. 1", "wrong", "2-bptt", "two are equal")
 
@@ -163,7 +162,8 @@ def leaky(tape: Tape) -> None:
         s = tape.step("s", lambda W, s, x: W @ s + x, (W, s, x), t)
 """
 FORMULA = """
-from rnn_companion.claims import Quoted, formula
+from rnn_companion.claims import Quoted
+from rnn_companion.sentences.formulas import formula
 
 step = formula(
     Quoted("9-3", "someone2026", "(1)", "{verdict}", "2-bptt", "a step"),

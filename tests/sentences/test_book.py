@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from rnn_companion.claims import Claim
-from rnn_companion.claims.quotations import unlisted
-from rnn_companion.claims.run import book_claims, files_of, survey
-from rnn_companion.claims.sentences import Stated, problems, sentences
+from rnn_companion.sentences.pages import Stated, problems, sentences
+from rnn_companion.sentences.quotations import unlisted
+from rnn_companion.sentences.run import book_claims, files_of, survey
 
 BOOK = Path(__file__).parents[2] / "book"
 PAGES = sorted(BOOK.glob("*.md"))

@@ -2,12 +2,12 @@
 
 import pytest
 
-from rnn_companion.claims.quotations import (
+from rnn_companion.sentences.pages import Stated, problems, sentences
+from rnn_companion.sentences.quotations import (
     found_in,
     plain,
     quoted_on,
 )
-from rnn_companion.claims.sentences import Stated, problems, sentences
 
 PAGE = """\
 # A title
