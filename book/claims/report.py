@@ -1,6 +1,7 @@
 """The claims of the forecasting report (Ul Islam, 2024)."""
 
-from rnn_companion.claims import Finding, Quoted, formula, judged, quoted
+from rnn_companion.claims import Finding, Quoted, judged, quoted
+from rnn_companion.sentences.formulas import formula
 
 REPORT = "ulislam2024"
 
@@ -11,7 +12,7 @@ REPORT = "ulislam2024"
         REPORT,
         "1.1",
         "judged",
-        where="1-recurrence#eq-rnn-state",
+        where="1-recurrence#eq-rnn",
         needs="One matrix would have to make the state from input and state, and the output.",
         right="Three matrices and two biases, each shared by all time steps.",
     )

@@ -31,9 +31,10 @@ def add_claims(parser: argparse.ArgumentParser) -> None:
 
 def run_claims(settings: argparse.Namespace) -> int:
     """Run the subcommand `claims`."""
-    from .registry import Claim, ClaimError
+    from rnn_companion.claims.registry import Claim, ClaimError
+
+    from .pages import Stated, problems, sentences
     from .run import book_claims, examine, survey
-    from .sentences import Stated, problems, sentences
 
     folders = {Path(file).resolve().parent for file in settings.files}
     try:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from .registry import Claim
-from .sentences import CODE, LATEX, QUOTE, ROLE, sentences
+from rnn_companion.claims.registry import Claim
+
+from .pages import CODE, LATEX, QUOTE, ROLE, sentences
 
 WORDS = 4  # shorter phrases in quotation marks need not be quotations
 GAP = re.compile(r"\s*\[?(?:…|\.\.\.)\]?\s*")
