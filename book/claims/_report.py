@@ -14,7 +14,9 @@ from rnn_companion.claims import Finding, equation
 REPORT = "ulislam2024"
 PAGE = Path(__file__).resolve().parents[1] / "claims.md"
 D, N, Q, T = 3, 4, 2, 5  # inputs, units, outputs, steps
-DRAWN = f"a tanh network of {N} units and {T} steps, drawn at random, in double precision"
+DRAWN = (
+    f"a tanh network of {N} units and {T} steps, drawn at random, in double precision"
+)
 
 
 class Network(NamedTuple):
@@ -126,4 +128,3 @@ def network() -> Network:
 def run_on(world: str, *latex: str) -> list[Finding]:
     """Run formulas in a world of the book."""
     return [equation(text, world, PAGE) for text in latex]
-

@@ -10,7 +10,6 @@ from rnn_companion.claims import (
     Quoted,
     below,
     equal,
-    formula,
     holds_if,
     judged,
     quoted,
@@ -21,7 +20,10 @@ from rnn_companion.claims import (
 from ._report import DRAWN, REPORT, T, network, run_on
 
 RECURSION = r"\frac{\mathrm{d} h_t}{\mathrm{d} w} = \frac{\partial h_t}{\partial w} + \frac{\partial h_t}{\partial h_{t-1}} "
-TWICE = RECURSION + r"\frac{\partial h_{t-1}}{\partial w} + \frac{\partial h_t}{\partial h_{t-1}} \frac{\partial h_{t-1}}{\partial h_{t-2}} "
+TWICE = (
+    RECURSION
+    + r"\frac{\partial h_{t-1}}{\partial w} + \frac{\partial h_t}{\partial h_{t-1}} \frac{\partial h_{t-1}}{\partial h_{t-2}} "
+)
 ONE_STEP = f"the formula against the total derivative of the last state, {DRAWN}"
 CONDITION = "the derivative of a function, by what it is written with, is the direct one, and that of a state by the weights is total"
 
@@ -141,7 +143,9 @@ def twice_with(kinds: str) -> Tensor:
 def same_as_textbook(both: tuple[Tensor, Tensor]) -> Finding:
     """“Which is the same as equation 9.7.7 in [1].”"""
     report, textbook = both
-    ran = f"the right sides of both, the report's with its symbol read as total, {DRAWN}"
+    ran = (
+        f"the right sides of both, the report's with its symbol read as total, {DRAWN}"
+    )
     return trial(
         equal(report, textbook, ran), equal(textbook, network().total[T], ONE_STEP)
     )
@@ -180,13 +184,13 @@ def equation_eleven() -> Finding:
         where="2-bptt#eq-bptt-closed",
         needs="The term that stands before the sum, $i = t$, has to count as one of its terms.",
         right=r"There are $t$ terms, $i = 1$ to $t$. In the boxed form the sum ends at $t - 1$, since the term of $i = t$ stands outside.",
-        left_out="the rest of the sentence before it, which says where these terms come from",
+        left_out="a footnote at the end of the page, in the middle of the word",
     ),
     on=lambda: (paths_to(T), network().direct[T] + paths_to(T)),
     planted=[swapped],
 )
 def ends_at_t(both: tuple[Tensor, Tensor]) -> Finding:
-    """“every term's last (right-most) term is partial of $h_i$ as $i$ progresses from the beginning and ends at $t$ as we move from right to left in the summation”"""
+    """“every term's last (right-[…]most) term is partial of $h_i$ as $i$ progresses from the beginning and ends at $t$ as we move from right to left in the summation”"""
     inside, outside = (equal(found, network().total[T], ONE_STEP) for found in both)
     return holds_if("the term before the sum is counted in it", inside, outside)
 

@@ -75,7 +75,10 @@ def power(A: Tensor) -> float:
 )
 def product_or_sum(both: tuple[Tensor, Tensor]) -> Finding:
     """“To solve this issue, several techniques are used to truncate this product.”"""
-    truth, ran = detached(2), f"regular truncation to parts of two steps, by detaching the state, {DRAWN}"
+    truth, ran = (
+        detached(2),
+        f"regular truncation to parts of two steps, by detaching the state, {DRAWN}",
+    )
     return trial(*(equal(found, truth, ran) for found in both))
 
 
@@ -95,7 +98,7 @@ def gradient_when(enter_weights: dict[int, float]) -> Tensor:
 
 def detached(tau: int) -> Tensor:
     """Detach the state between parts of `tau` steps."""
-    return gradient_when({t: 0.0 for t in range(tau + 1, T + 1, tau)})
+    return gradient_when(dict.fromkeys(range(tau + 1, T + 1, tau), 0.0))
 
 
 def kept_paths(tau: int) -> Tensor:
@@ -124,7 +127,7 @@ def cut_products(tau: int) -> Tensor:
         where="3-gradients#eq-grad-unbiased",
         needs=r"In the mean over all ways to cut, the gradient would have to be the full one, for that is what the strategy is for {cite}`tallec2017`.",
         right=r"Every link that is kept, with probability $\pi$, gets the weight $1/\pi$; then $\mathbb{E}[\hat{g}] = g$.",
-        left_out="the word “random”, which stands in quotation marks of its own, and the list before it",
+        left_out="the word “random”, since it stands in quotation marks of its own; the brackets behind say the same",
     ),
     on=lambda: (mean_over_cuts(1 / 0.7), mean_over_cuts(1.0)),
     planted=[swapped],
@@ -322,7 +325,6 @@ def aligned() -> tuple[Forecaster, Tensor]:
         where="5-configurations#eq-conf-influence",
         needs="A network that forgets all at the end of each day would have to give the same outputs.",
         right="Every output is that of a many-to-one network which has read the days so far.",
-        left_out="the first half of the sentence, on version 1",
     ),
     on=lambda: (day_by_day(first=False), day_by_day(first=True)),
     planted=[swapped],
@@ -396,4 +398,5 @@ def three_days_from_one() -> Tensor:
     generator = torch.Generator().manual_seed(5)
     model = Forecaster("rnn", layout, hidden_size=16, generator=generator)
     X = torch.full((1, 1, 1), 0.5)
-    return torch.autograd.functional.jacobian(model, X).abs().flatten()
+    found: Tensor = torch.autograd.functional.jacobian(model, X)
+    return found.abs().flatten()
