@@ -36,7 +36,7 @@ Array = NDArray[np.float64]
     )
 )
 def epochs() -> Finding:
-    """“when the Adam optimizer is used, the model is trained for 10 epochs, when SGD is used, the model is trained for 100 epochs”, and on the next page “Each experiment was run for 100 epochs.”"""
+    """“when the Adam optimizer is used, the model is trained for 10 epochs, when SGD is used, the model is trained for 100 epochs”, and a little later “Each experiment was run for 100 epochs.”"""
     return judged("the two sentences contradict each other on Adam")
 
 
@@ -49,7 +49,6 @@ def epochs() -> Finding:
         where="6-forecasting",
         needs="There would have to be results for 100 days; 24 of the 32 combinations are in figure 14.",
         right="This book has run all 32, with 100 days among them.",
-        left_out="the remark on brevity between the two, and the list of what else was varied",
     )
 )
 def all_combinations() -> Finding:
@@ -107,7 +106,6 @@ def total_memory() -> Finding:
         where="6-forecasting#eq-fc-leak",
         needs="A forecast is made on a day on which later days are not known: no target of the validation may stand in a training window. The report's program deals the windows out at random.",
         right="Split by date, and fit the scaler on the training days alone.",
-        left_out="the name of the network, which changes from figure to figure",
     ),
     on=lambda: (seen("honest"), seen("source")),
     planted=[swapped, lambda shares: (shares[1], shares[1])],
