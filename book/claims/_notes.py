@@ -92,12 +92,12 @@ def by_logits(targets: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def product(W: Tensor, steps: int, seed: int = 0) -> Tensor:
-    """Multiply the Jacobians of a tanh network with weights W over some steps."""
+    """Multiply the Jacobians of a tanh network with weights W over some steps, near zero."""
     generator = torch.Generator().manual_seed(seed)
     cell = nn.RNN(1, len(W), bias=False, dtype=torch.float64)
     with torch.no_grad():
         cell.get_parameter("weight_hh_l0").copy_(W)
-        cell.get_parameter("weight_ih_l0").fill_(0.1)
+        cell.get_parameter("weight_ih_l0").fill_(0.01)
     X = 0.1 * torch.randn(steps, 1, generator=generator, dtype=torch.float64)
 
     def last(start: Tensor) -> Tensor:

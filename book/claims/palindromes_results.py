@@ -265,7 +265,8 @@ def coasting() -> tuple[Tensor, Tensor, Tensor]:
             path, state = rule.step(path, g[None], state)
             places.append(path)
         rules.append(torch.cat(places))
-    return torch.tensor(found, dtype=torch.float64), *rules
+    momentum, plain = rules
+    return torch.tensor(found, dtype=torch.float64), momentum, plain
 
 
 def with_velocity(data: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -308,7 +309,7 @@ def three_ends() -> np.ndarray:
             (torch.optim.Adam, 0.01),
         ):
             w = nn.Parameter(start.clone())
-            optimizer = kind([w], lr=rate)  # type: ignore[operator]
+            optimizer = kind([w], lr=rate)
             for _ in range(150):
                 w.grad = curvature * w.detach()
                 optimizer.step()
@@ -351,6 +352,12 @@ def better_results(ends: np.ndarray) -> Finding:
 # The time gate
 
 
+def clock(n: int, *values: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Give n units one clock: period, shift and open share."""
+    tau, s, r_on = (torch.full((n,), v, dtype=torch.float64) for v in values)
+    return tau, s, r_on
+
+
 def toy_gate(alpha: float = 0.0) -> np.ndarray:
     """Run an LSTM behind the report's toy gate; how far its cell moves at each step."""
     generator = torch.Generator().manual_seed(0)
@@ -360,11 +367,16 @@ def toy_gate(alpha: float = 0.0) -> np.ndarray:
 
     n, T = 4, 13
     times = torch.arange(1, T + 1, dtype=torch.float64)
-    clock = [torch.full((n,), v, dtype=torch.float64) for v in (10.0, 3.0, 0.4001)]
     weights = draw(4 * n, 2), draw(4 * n, n), draw(4 * n)
     start = draw(1, n)
     _, C = networks.phased_lstm(
-        draw(T, 1, 2), times, draw(1, n), start, *weights, *clock, alpha=alpha
+        draw(T, 1, 2),
+        times,
+        draw(1, n),
+        start,
+        *weights,
+        *clock(n, 10.0, 3.0, 0.4001),
+        alpha,
     )
     moves: np.ndarray = torch.cat([start[None], C]).diff(dim=0).norm(dim=(1, 2)).numpy()
     return moves
@@ -410,12 +422,10 @@ def jacobians() -> tuple[Tensor, Tensor]:
     found = []
     for phase in (0.7, 0.25):
         times = torch.full((T,), phase, dtype=torch.float64)
-        clock = [torch.full((n,), v, dtype=torch.float64) for v in (1.0, 0.0, 0.5)]
 
-        def last(
-            C_0: Tensor, times: Tensor = times, clock: list[Tensor] = clock
-        ) -> Tensor:
-            return networks.phased_lstm(X, times, H_0, C_0, *weights, *clock)[1][-1, 0]
+        def last(C_0: Tensor, times: Tensor = times) -> Tensor:
+            set_to = clock(n, 1.0, 0.0, 0.5)
+            return networks.phased_lstm(X, times, H_0, C_0, *weights, *set_to)[1][-1, 0]
 
         found.append(torch.autograd.functional.jacobian(last, C_0)[:, 0])
     return found[0], found[1]
@@ -475,11 +485,10 @@ Sides = tuple[np.ndarray, np.ndarray]  # slopes from the left and from the right
 
 def slopes(phases: np.ndarray) -> Sides:
     """Return the gate's slopes by s at phases, from either side."""
-    tau, r_on, alpha, small = 10.0, 0.4, 0.001, 1e-6
+    small, times = 1e-6, torch.tensor(10 * phases + 3)
 
     def gate(shift: float) -> Tensor:
-        values = [torch.tensor(v, dtype=torch.float64) for v in (tau, shift, r_on)]
-        return networks.time_gate(torch.tensor(10 * phases + 3), *values, alpha=alpha)
+        return networks.time_gate(times, *clock(1, 10.0, shift, 0.4), 0.001)
 
     here = gate(3.0)
     left, right = ((gate(3.0 + d) - here) / d for d in (-small, small))
@@ -603,7 +612,7 @@ def brief_loss(numbers: Tensor, vocabulary: str, tau: float, seed: int) -> float
         o, _ = model(window[:-1])
         loss = nn.functional.cross_entropy(o.flatten(0, 1) / tau, window[1:].flatten())
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         losses.append(loss.item())
     return float(np.mean(losses[-10:]))

@@ -15,7 +15,7 @@ from .sentences import CODE, LATEX, QUOTE, ROLE, sentences
 
 WORDS = 4  # shorter phrases in quotation marks need not be quotations
 GAP = re.compile(r"\s*\[?(?:…|\.\.\.)\]?\s*")
-NUMBER = re.compile(r"^(?:- )?\d{1,3} (?:• )?", re.MULTILINE)  # of a printed line
+NUMBER = re.compile(r"^ *(?:- )?\d{1,3} (?:• )?", re.MULTILINE)  # of a printed line
 NAME = "quotations.json"
 
 
