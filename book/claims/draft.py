@@ -26,7 +26,7 @@ from rnn_companion.claims import (
 from ._notes import BOOK, DRAFT, product, rotation
 
 PAGE = BOOK / "claims.md"
-LAYER = r"h_t^{(l)} = \tanh\left(W_{xh}^{(l)} h_{%s}^{(l-1)} + W_{hh}^{(l)} h_{t-1}^{(l)} + b_h^{(l)}\right), \quad l = 1, 2, \quad t = 1, \dots, T"
+LAYER = r"h_t^{(l)} = \tanh\left(W_{xh}^{(l)} h_{%s}^{(l-1)} + W_{hh}^{(l)} h_{t-1}^{(l)} + b_h^{(l)}\right), \quad l = 1, 2, \quad t = %s, \dots, T"
 
 layers = formula(
     Quoted(
@@ -40,8 +40,8 @@ layers = formula(
         "delays its input by a step, and the last state does not depend on the last input.",
     ),
     "“the output of the $j$-th neuron is computed as”",
-    said=LAYER % "t-1",
-    right=LAYER % "t",
+    said=LAYER % ("t-1", 2),
+    right=LAYER % ("t", 1),
     world="recurrence",
 )
 
@@ -227,7 +227,9 @@ def third_factor(norms: np.ndarray) -> Finding:
     return trial(below(norms.min(), 1e-9, ran), above(norms.min(), 1e-3, ran))
 
 
-TWICE = r"\frac{\mathrm{d} h_t}{\mathrm{d} w} = \frac{\partial h_t}{\partial w} + J_t \left( \frac{\partial h_%s}{\partial w} + J_{%s} \frac{\mathrm{d} h_{t-2}}{\mathrm{d} w} \right)%s, \quad t = 2, \dots, T"
+JACOBIAN = r"\frac{\partial h_{%s}}{\partial h_{%s}}"
+TWICE = r"\frac{\mathrm{d} h_t}{\mathrm{d} w} = \frac{\partial h_t}{\partial w} + %s \left( \frac{\partial h_{%s}}{\partial w} + %s \frac{\mathrm{d} h_{t-2}}{\mathrm{d} w} \right), \quad t = 2, \dots, T"
+NEAR, FAR = JACOBIAN % ("t", "t-1"), JACOBIAN % ("t-1", "t-2")
 
 unrolled = formula(
     Quoted(
@@ -236,13 +238,13 @@ unrolled = formula(
         "(6)",
         "wrong",
         where="2-bptt#eq-bptt-twice",
-        needs="One activation would have to have one slope at all steps, and something would have to be missing at the end.",
+        needs="The activation would have to have one derivative by the weights, whatever the step, and something would have to be missing at the end.",
         right="The second line is complete as it is, without “$+ \\ldots$”, if "
-        "$\\sigma$ has the index of its step: its derivatives are taken at other states.",
+        "$\\sigma$ has the index of its step: its derivative by the weights is another one at each.",
     ),
     "the recursion, unrolled once, read with one $\\sigma$ for both steps",
-    said=TWICE % ("t", "t", ""),
-    right=TWICE % ("{t-1}", "t-1", ""),
+    said=TWICE % (NEAR, "t", FAR),
+    right=TWICE % (NEAR, "t-1", FAR),
     world="bptt",
 )
 
@@ -341,7 +343,8 @@ def plain_steps(_: dict[str, tuple[float, float]]) -> dict[str, tuple[float, flo
         where="3-gradients#eq-grad-clip",
         needs="After a gradient that is far too long the step would have to be short, and lead down that gradient.",
         right="They do bound the step, weight by weight: a gradient a million times too "
-        "long moves the weights by a few learning rates. That turns its direction; "
+        "long moves each weight by ten learning rates at most, with torch's settings. "
+        "That turns its direction; "
         "clipping shortens it and keeps the direction. Neither changes why it is long.",
     ),
     on=steps_at_spike,
@@ -434,12 +437,12 @@ def influence() -> tuple[Tensor, Tensor]:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     X, W, U, b = draw(8, 1, 2), 0.7 * draw(4, 2), 0.7 * draw(4, 4), draw(4)
+    zero = torch.zeros(1, 4, dtype=torch.float64)
     found = []
-    for kept in (3, 8):
+    for cut in (True, False):
         x = X.clone().requires_grad_()
-        early = networks.rnn(x[: 8 - kept], torch.zeros_like(b)[None], W, U, b)
-        start = early[-1].detach() if kept < 8 else torch.zeros_like(b)[None]
-        last = networks.rnn(x[8 - kept :], start, W, U, b)[-1]
+        start = networks.rnn(x[:5], zero, W, U, b)[-1]
+        last = networks.rnn(x[5:], start.detach() if cut else start, W, U, b)[-1]
         (gradient,) = torch.autograd.grad(last.sum(), x)
         found.append(gradient.norm(dim=(1, 2)))
     return found[0], found[1]
@@ -456,7 +459,7 @@ def nothing_cut(data: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         DRAFT,
         "2.1.2, behind (6)",
         "holds",
-        where="3-gradients#eq-grad-delta",
+        where="3-gradients#eq-grad-sliding",
         needs="Inputs from before the window would have to get no gradient at all, where without truncation they get one.",
         right="So it is. What is left out does not average out either: the truncated gradient is biased.",
     ),
