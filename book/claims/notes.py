@@ -69,7 +69,7 @@ grad_W = formula(
         "pass came from a text that names them the other way round. What is printed "
         "for $W$ is the gradient by $U$.",
     ),
-    "“- The gradient $\\nabla_{\\mathbf{W}} L$:”",
+    "“The gradient $\\nabla_{\\mathbf{W}} L$:”",
     said=r"\nabla_{W_{xh}} L = \sum_{t=1}^{T} \operatorname{diag}(1 - h_t \odot h_t) (\nabla_{h_t} L) h_{t-1}^\top",
     right=r"\nabla_{W_{xh}} L = \sum_{t=1}^{T} \operatorname{diag}(1 - h_t \odot h_t) (\nabla_{h_t} L) x_t^\top",
     world="bptt",
@@ -86,7 +86,7 @@ grad_U = formula(
         "state in the notes' own forward equations.",
         right="What is printed for $U$ is the gradient by $W$.",
     ),
-    "“- The gradient $\\nabla_{\\mathbf{U}} L$:”",
+    "“The gradient $\\nabla_{\\mathbf{U}} L$:”",
     said=r"\nabla_{W_{hh}} L = \sum_{t=1}^{T} \operatorname{diag}(1 - h_t \odot h_t) (\nabla_{h_t} L) x_t^\top",
     right=r"\nabla_{W_{hh}} L = \sum_{t=1}^{T} \operatorname{diag}(1 - h_t \odot h_t) (\nabla_{h_t} L) h_{t-1}^\top",
     world="bptt",
@@ -104,6 +104,7 @@ grad_h = formula(
         "slopes, then the recurrent matrix, which is $U$ in the notes' forward "
         "equations. The recipe beside it, $(\\partial h_{t+1} / \\partial h_t)^\\top$, "
         "is right; it is carried out in the wrong order.",
+        left_out="The symbols of the next state and of the output.",
     ),
     "“as both […] and […] descend from”",
     said=r"\nabla_{h_t} L = W_{xh}^\top (\nabla_{h_{t+1}} L) \operatorname{diag}(1 - h_{t+1} \odot h_{t+1}) + W_{hq}^\top (\nabla_{o_t} L), \quad t = 1, \dots, T - 1",
@@ -135,7 +136,7 @@ grad_V = formula(
         where="2-bptt#eq-bptt-W-hq",
         needs="The head would have to act on the loss at each step by that step's output alone.",
     ),
-    "“- The gradient $\\nabla_{\\mathbf{V}} L$:”",
+    "“The gradient $\\nabla_{\\mathbf{V}} L$:”",
     said=(said := r"\nabla_{W_{hq}} L = \sum_{t=1}^{T} (\nabla_{o_t} L) h_t^\top"),
     right=said,
     world="bptt",
@@ -184,7 +185,7 @@ def one_class_and_two() -> tuple[Pair, Pair]:
     planted=[swapped],
 )
 def grad_o(data: tuple[Pair, Pair]) -> Finding:
-    r"""“- The gradient $\nabla_{\mathbf{o}^{(t)}} L$:” $\hat{y}_t - y_t$"""
+    r"""“The gradient $\nabla_{\mathbf{o}^{(t)}} L$:” $\hat{y}_t - y_t$"""
     ran = "ŷ - y against autograd, with one label and with two at once"
     met, unmet = data
     return holds_if("the targets sum to one", equal(*met, ran), equal(*unmet, ran))
@@ -402,7 +403,7 @@ def penalty(data: tuple[np.ndarray, np.ndarray]) -> Finding:
         "judged",
         where="3-gradients#eq-grad-clamped",
         needs="The words would have to mean today what they meant then, and the list be complete.",
-        right="This is the older meaning, of Doya, against the bifurcations that a "
+        right="This is the older meaning, of {cite:t}`doya1992`, against the bifurcations that a "
         "network crosses while it learns. Today teacher forcing means that *outputs* "
         "which are read as the next input are replaced by their targets. The two "
         "remedies that the cited paper itself proposes, clipping and a soft constraint "
@@ -422,7 +423,7 @@ def teacher_forcing() -> Finding:
         "judged",
         where="3-gradients",
         needs="A network would have to be near its task before it is trained on it.",
-        right="It too is one of Doya's, as Pascanu, Mikolov and Bengio sum them up. How "
+        right="It too is one of Doya's remedies, as {cite:t}`pascanu2013` sum them up. How "
         "one does it is not said; starts that work without knowing the target "
         "(orthogonal weights, open forget gates) are in chapters 3 and 7.",
     )

@@ -3,8 +3,8 @@
 from fractions import Fraction
 from functools import cache
 
-import mpmath
 import numpy as np
+import sympy as sp
 import torch
 from torch import Tensor, nn
 
@@ -306,7 +306,7 @@ jacobian = formula(
         right="It is a square matrix, the slopes in a diagonal times $W_{hh}$. The "
         "printed product is what is left of it when it acts on a column of ones.",
     ),
-    "the derivative of a state by the one before it, “hidden” × 1",
+    "the derivative of a state by the one before it, as a column",
     said=r"\frac{\partial h_t}{\partial h_{t-1}} = W_{hh}^\top (1 - h_t \odot h_t)"
     + RANGE,
     right=r"\frac{\partial h_t}{\partial h_{t-1}} = \operatorname{diag}(1 - h_t \odot h_t) W_{hh}"
@@ -418,6 +418,7 @@ candidate = formula(
         needs="The input gate would have to be a summand.",
         right="It is a factor, which takes a share of the candidate; the product is "
         "what is added to the cell.",
+        left_out="The range of the output, which is on trial in 2-18b.",
     ),
     "“Creates the new candidate values. […] which output is added with input gate's output in order to increase or decrease a corresponding value in the cell state”",
     said=r"c_t = f_t \odot c_{t-1} + i_t + g_t" + RANGE,
@@ -429,8 +430,7 @@ candidate = formula(
 def gaps() -> tuple[float, float]:
     """Return how far tanh stays below one at 20: in double precision, and exactly."""
     rounded = 1 - torch.tanh(torch.tensor(20.0, dtype=torch.float64)).item()
-    with mpmath.workdps(50):
-        exact = float(1 - mpmath.tanh(20))
+    exact = float(sp.N(1 - sp.tanh(20), 50))
     return rounded, exact
 
 
@@ -552,8 +552,21 @@ def sigma_is_s() -> Finding:
     return judged("a slip of the pen: with a shift of 3 its table comes out, see 2-22")
 
 
-PHASES = ("0.8", "0.9", "0", "0.1", "0.2", "0.3", "0.4")
-PHASES += ("0.5", "0.6", "0.7", "0.8", "0.9", "0.0")
+PHASES = [
+    "0.8",
+    "0.9",
+    "0",
+    "0.1",
+    "0.2",
+    "0.3",
+    "0.4",
+    "0.5",
+    "0.6",
+    "0.7",
+    "0.8",
+    "0.9",
+    "0.0",
+]
 PRINTED = (0, 0, 0, 0.5, 1, 0.5, 0, 0, 0, 0, 0, 0, 0)
 RISING, FALLING = {3, 4, 5, 13}, {6, 7}  # where the two columns say True
 OPEN = Fraction(4001, 10000)
@@ -691,6 +704,44 @@ update = formula(
     right=said,
     world="phased",
 )
+
+
+def left_alone() -> np.ndarray:
+    """Count, for rising periods, the longest stretch of steps with the gate shut."""
+    found = []
+    for period in (5, 10, 20, 40):
+        longest = run = 0
+        for t in range(1, 4 * period):
+            shut = Fraction(t - 3, period) % 1 >= OPEN
+            run = run + 1 if shut else 0
+            longest = max(longest, run)
+        found.append(longest)
+    return np.array(found)
+
+
+def periods_exchanged(stretches: np.ndarray) -> np.ndarray:
+    """Plant a falsehood: long periods with short stretches."""
+    return stretches[::-1]
+
+
+@quoted(
+    Quoted(
+        "2-35",
+        PALINDROMES,
+        "2.2",
+        "holds",
+        where="8-time-gate#eq-gate-path",
+        needs="With a longer period a cell would have to be left alone for longer.",
+        right=r"For $(1 - r_{\mathrm{on}}) \tau$ at a time. The memory does not reach "
+        "beyond an open phase in which the gate opens fully: there the cell is overwritten.",
+    ),
+    on=left_alone,
+    planted=[periods_exchanged],
+)
+def longer_memory(stretches: np.ndarray) -> Finding:
+    """“you can achieve a longer and adjustable memory length through τ”"""
+    ran = "longest stretches of steps with the toy gate shut, at periods of 5, 10, 20 and 40: the least growth from one to the next"
+    return above(np.diff(stretches).min(), 0, ran)
 
 
 def two_phases() -> list[Fraction]:
