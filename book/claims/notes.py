@@ -290,16 +290,19 @@ def delta_form() -> sp.Matrix:
     z = sp.symbols("z_1:4", real=True)
     weights = [sp.exp(each) for each in z]
     y = [each / sum(weights) for each in weights]
+    delta = sp.KroneckerDelta
     return sp.Matrix(
-        3,
-        3,
-        lambda j, k: y[j].diff(z[k]) - y[j] * (sp.KroneckerDelta(j, k) - y[k]),
-    )
+        [
+            [y[j].diff(z[k]) - y[j] * (delta(j, k) - y[k])]
+            for j in range(3)
+            for k in range(3)
+        ]
+    ).T
 
 
 def without_delta(difference: sp.Matrix) -> sp.Matrix:
     """Plant a falsehood: the delta left out."""
-    return difference + sp.eye(3) / 4
+    return difference + sp.Matrix([sp.eye(3).flat()]) / 3
 
 
 @quoted(
