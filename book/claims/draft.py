@@ -13,15 +13,14 @@ from rnn_companion.claims import (
     above,
     below,
     equal,
-    equation,
     every,
-    formula,
     holds_if,
     judged,
     quoted,
     swapped,
     trial,
 )
+from rnn_companion.sentences.formulas import equation, formula
 
 from ._notes import BOOK, DRAFT, product, rotation
 

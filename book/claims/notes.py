@@ -9,7 +9,6 @@ from rnn_companion.claims import (
     Finding,
     Quoted,
     equal,
-    formula,
     holds_if,
     judged,
     quoted,
@@ -17,6 +16,7 @@ from rnn_companion.claims import (
     swapped,
     symbolic,
 )
+from rnn_companion.sentences.formulas import formula
 
 from ._notes import NOTES, by_logits, product, rotation
 

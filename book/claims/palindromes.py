@@ -15,7 +15,6 @@ from rnn_companion.claims import (
     below,
     equal,
     every,
-    formula,
     holds_if,
     judged,
     quoted,
@@ -23,6 +22,7 @@ from rnn_companion.claims import (
     trial,
 )
 from rnn_companion.networks import time_gate
+from rnn_companion.sentences.formulas import formula
 
 from ._notes import PALINDROMES, Small, by_logits, small
 
