@@ -6,6 +6,7 @@ from rnn_companion.sentences.pages import Stated, problems, sentences
 from rnn_companion.sentences.quotations import (
     found_in,
     plain,
+    printed,
     quoted_on,
 )
 
@@ -147,3 +148,8 @@ def test_a_shortened_quotation_is_another_one() -> None:
 def test_short_phrases_in_quotation_marks_are_no_quotations() -> None:
     text = 'Hold it against "tomorrow = today": “the weights are shared by all”.'
     assert list(quoted_on(text)) == ["the weights are shared by all"]
+
+
+def test_line_numbers_in_front_of_a_documents_lines_are_no_words_of_it() -> None:
+    text = "\n".join(f"{n} the words of line {n} go on" for n in range(1, 30))
+    assert found_in("go on the words of line 3", plain(printed(text))) >= 0
