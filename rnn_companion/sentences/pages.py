@@ -16,6 +16,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 from rnn_companion.notebooks.blocks import parser
@@ -206,6 +207,36 @@ def _sentence(
     marks = COMMENT.findall(piece)
     claims = tuple(name for kind, name in marks if kind == "claim")
     yield Sentence(file, at, plain, claims, tuple(n for k, n in marks if k == "strong"))
+
+
+def stated_in(book: Path) -> dict[str, Stated]:
+    """Read the sentences of the claims beside a book's pages, without running them.
+
+    Parameters
+    ----------
+    book
+        The folder of the pages.
+
+    Returns
+    -------
+    dict of str to Stated
+        By id.
+    """
+    found = {}
+    for path in sorted((book / "claims").glob("[!_]*.py")):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and any(
+                map(_is_claim, node.decorator_list)
+            ):
+                sentence = " ".join((ast.get_docstring(node) or "").split())
+                place = f"{path}:{node.lineno}"
+                found[node.name.replace("_", "-")] = Stated(sentence, place)
+    return found
+
+
+def _is_claim(function: ast.FunctionDef) -> bool:
+    calls = [getattr(decorator, "func", None) for decorator in function.decorator_list]
+    return any(getattr(call, "id", "") == "claim" for call in calls)
 
 
 def problems(
