@@ -152,7 +152,7 @@ def _fenced(info: str, content: str, line: int) -> Iterator[tuple[str, str, int]
             yield "cell", "", line
         for written, at in computed(content):
             yield "prose", written, line + at
-    elif info.strip().startswith("{") and name not in {"raw", "bibliography", "trial"}:
+    elif info.strip().startswith("{") and name not in {"raw", "bibliography", "trial", "eval-rst"}:
         yield from _pieces(content, line)
 
 
