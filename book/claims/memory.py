@@ -109,7 +109,7 @@ def crossings(w: float, kappa: float) -> np.ndarray:
     """Find the positive h with tanh(w h - kappa) = h, by halving intervals."""
 
     def gap(h: np.ndarray) -> np.ndarray:
-        return np.tanh(w * h - kappa) - h
+        return np.asarray(np.tanh(w * h - kappa) - h)
 
     grid = np.linspace(0, 1, 20001)
     change = np.flatnonzero(np.diff(np.sign(gap(grid))) != 0)
@@ -263,7 +263,7 @@ def reach(model: Forecaster, length: int, encoding: str) -> float:
     loss = nn.functional.cross_entropy(model(X)[0], targets)
     (gradient,) = torch.autograd.grad(loss, X)
     norms = gradient.norm(dim=(1, 2))
-    return (norms[0] / norms[-1]).item()
+    return float(norms[0] / norms[-1])
 
 
 @cache
@@ -405,7 +405,7 @@ def clipped(norms: Pair) -> Pair:
 def memory_large_gradients_and_success(norms: Pair) -> Finding:
     """But so did … of the … RNNs that solved their task, and … of the … LSTMs: a large
     gradient on the way does not mark a failure."""
-    shares = (np.mean(each > 10) for each in norms)
+    shares = (float(np.mean(each > 10)) for each in norms)
     ran = "the share of solved trials that met a norm above 10"
     return every(*(above(share, 0.5, ran) for share in shares))
 

@@ -1,7 +1,8 @@
 """What chapter 9 claims; the trainings are those of records/text.jsonl and text.pt."""
 
 import math
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -168,9 +169,11 @@ def text_small_temperature(p: Tensor) -> Finding:
     everything: *greedy*."""
     best = p.max(-1).values.mean(1)
     return every(
-        above(best[0], 0.95, f"the mean largest probability at 0.01, {RAN}"),
+        above(best[0].item(), 0.95, f"the mean largest probability at 0.01, {RAN}"),
         below(
-            best.diff().max(), 0, f"its largest change as the temperature rises, {RAN}"
+            best.diff().max().item(),
+            0,
+            f"its largest change as the temperature rises, {RAN}",
         ),
     )
 
@@ -179,7 +182,9 @@ def text_small_temperature(p: Tensor) -> Finding:
 def text_large_temperature(p: Tensor) -> Finding:
     r"""Large $\tau$ shrinks them until the characters are nearly equally likely."""
     ratio = p[-1].max(-1).values / p[-1].min(-1).values
-    return below(ratio.max(), 1.5, f"largest over least probability at 100, {RAN}")
+    return below(
+        ratio.max().item(), 1.5, f"largest over least probability at 100, {RAN}"
+    )
 
 
 def orders(power: float = 1.0) -> Tensor:
@@ -197,7 +202,7 @@ def text_order_stays(order: Tensor) -> Finding:
 
 def entropies(power: float = 1.0) -> np.ndarray:
     """Return the entropy of each draw at seven temperatures."""
-    return torch.special.entr(probabilities(power)).sum(-1).numpy()
+    return np.asarray(torch.special.entr(probabilities(power)).sum(-1))
 
 
 @claim(on=entropies, planted=[lambda _: entropies(-1.0), lambda h: h[:, ::-1][::-1]])
@@ -224,8 +229,10 @@ def text_entropy_stands_still(found: tuple[Tensor, Tensor]) -> Finding:
     entropy falls, and it stands still only if all scores are equal."""
     ran = "the entropy's slope by autograd at 200 draws"
     return every(
-        below(found[0].max(), 0, f"{ran}: largest, unequal scores"),
-        below(found[1].abs().max(), 1e-12, f"{ran}: largest in size, equal ones"),
+        below(found[0].max().item(), 0, f"{ran}: largest, unequal scores"),
+        below(
+            found[1].abs().max().item(), 1e-12, f"{ran}: largest in size, equal ones"
+        ),
     )
 
 
@@ -233,7 +240,7 @@ def text_entropy_stands_still(found: tuple[Tensor, Tensor]) -> Finding:
 
 
 def trained(
-    optimizer: type[torch.optim.Optimizer],
+    optimizer: Callable[..., torch.optim.Optimizer],
     tau: float,
     factor: float,
     seed: int,
@@ -258,8 +265,7 @@ def trained(
         ]
         if whole:
             groups.append({"params": cell.parameters(), "lr": rate})
-        more = {"eps": 1e-30} if optimizer is torch.optim.RMSprop else {}
-        step = optimizer(groups, **more)
+        step = optimizer(groups)
         losses = []
         for _ in range(20):
             numbers = torch.randint(5, (9, 6), generator=draw)
@@ -274,6 +280,9 @@ def trained(
     return found[0], found[1]
 
 
+rmsprop = partial(torch.optim.RMSprop, eps=1e-30)
+
+
 def by_gradient_descent(factor: float = 4.0) -> Pair:
     return trained(torch.optim.SGD, 0.5, factor, 0)
 
@@ -286,7 +295,7 @@ def text_four_times_the_rate(losses: Pair) -> Finding:
 
 
 def by_rmsprop(factor: float = 2.0) -> Pair:
-    return trained(torch.optim.RMSprop, 0.5, factor, 0)
+    return trained(rmsprop, 0.5, factor, 0)
 
 
 @claim(on=by_rmsprop, planted=[lambda _: by_rmsprop(4.0)])
@@ -299,7 +308,7 @@ def text_twice_the_rate(losses: Pair) -> Finding:
 def whole_networks(factor: float | None = None) -> Pair:
     """Join the losses of several seeds and temperatures, the whole network trained."""
     pairs = [
-        trained(torch.optim.RMSprop, tau, factor or 1 / tau, seed, whole=True)
+        trained(rmsprop, tau, factor or 1 / tau, seed, whole=True)
         for tau in (0.5, 2.0)
         for seed in (0, 1)
     ]

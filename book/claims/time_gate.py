@@ -38,7 +38,7 @@ def clocked(
     """Return the gate at each time, and its derivatives by tau, s and r_on."""
     rows = t.double()
     clock = [torch.full_like(rows, v).requires_grad_() for v in (tau, s, r_on)]
-    k = time_gate(rows, *clock, alpha)
+    k = time_gate(rows, clock[0], clock[1], clock[2], alpha)
     return k.detach(), *torch.autograd.grad(k.sum(), clock)
 
 
@@ -297,12 +297,13 @@ def gate_closed_most_of_the_time(share: tuple[float, float]) -> Finding:
 
 def across(r_on: float = 0.3) -> tuple[Numbers, Numbers]:
     """Return dc_T/dc_0 over 30 steps, and the gradient of c_T by what was read."""
-    X, H_0, C_0, *weights = layer()
-    X = X.clone().requires_grad_()
-    clock = [torch.full((4,), v).double() for v in (1.0, 0.0, r_on)]
+    X, H_0, C_0, W_x, W_h, b = layer()
+    tau, s, share = (torch.full((4,), v).double() for v in (1.0, 0.0, r_on))
 
     def last(C_0: Tensor, X: Tensor) -> Tensor:
-        return phased_lstm(X, closed_times(), H_0, C_0, *weights, *clock)[1][-1, 0]
+        t = closed_times()
+        _, C = phased_lstm(X, t, H_0, C_0, W_x, W_h, b, tau, s, share)
+        return C[-1, 0]
 
     by_start, by_input = torch.autograd.functional.jacobian(last, (C_0, X))
     return by_start[:, 0].numpy(), by_input.numpy()
@@ -373,13 +374,13 @@ def gate_fmod_goes_below(gate: Numbers) -> Finding:
 
 def learned_on_days(s: float = 0.0) -> Numbers:
     """Return the gradients of a phased LSTM by its weights."""
-    X, H_0, C_0, *weights = layer()
+    X, H_0, C_0, *drawn = layer()
     days = torch.arange(1, 31.0).double()
-    clock = [torch.full((4,), v).double() for v in (5.0, s, 0.15)]
-    variables = [v.clone().requires_grad_() for v in weights]
-    H, _ = phased_lstm(X, days, H_0, C_0, *variables, *clock)
+    tau, shift, share = (torch.full((4,), v).double() for v in (5.0, s, 0.15))
+    W_x, W_h, b = weights = [v.clone().requires_grad_() for v in drawn]
+    H, _ = phased_lstm(X, days, H_0, C_0, W_x, W_h, b, tau, shift, share)
     return np.array(
-        [g.abs().max().item() for g in torch.autograd.grad(H.sin().sum(), variables)]
+        [g.abs().max().item() for g in torch.autograd.grad(H.sin().sum(), weights)]
     )
 
 

@@ -33,11 +33,11 @@ from rnn_companion.forecasting.prices import load_prices, load_share
 from rnn_companion.forecasting.settings import Experiment
 from rnn_companion.forecasting.targets import target
 
-RECORDS = Path(__file__).parents[1] / "records"
-FILES = {  # records/honest-protocol.jsonl, records/targets.jsonl
-    "price": "honest-protocol.jsonl",
-    "return": "targets.jsonl",
-    "range": "targets.jsonl",
+BOOK = Path(__file__).parents[1]
+FILES = {
+    "price": "records/honest-protocol.jsonl",
+    "return": "records/targets.jsonl",
+    "range": "records/targets.jsonl",
 }
 SHARES = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
 LAGS = 22
@@ -103,7 +103,7 @@ def forecast_known_sigma(log_range: Numbers) -> Finding:
 
 def correlations(x: Numbers, lags: int = LAGS) -> Numbers:
     z = x - x.mean()
-    return np.array([z[k:] @ z[:-k] for k in range(1, lags + 1)]) / (z @ z)
+    return np.array([z[k:] @ z[:-k] / (z @ z) for k in range(1, lags + 1)])
 
 
 def within(part: float = 0.0) -> Numbers:
@@ -264,7 +264,7 @@ def own_autoregression(x: Numbers, known: int) -> Numbers:
     rows = np.lib.stride_tricks.sliding_window_view(x, LAGS)
     X = np.column_stack([np.ones(len(rows)), rows])
     b, *_ = np.linalg.lstsq(X[: known - LAGS], x[LAGS:known])
-    return X[known - LAGS : -1] @ b
+    return np.asarray(X[known - LAGS : -1] @ b)
 
 
 def losses_of_rules(kind: str) -> dict[str, Numbers]:
@@ -322,8 +322,8 @@ def forecast_rules_and_the_mean(data: tuple[dict[str, Numbers], ...]) -> Finding
 def losses_of_networks(kind: str) -> pd.DataFrame:
     """Return the squared errors of the 32 recorded networks and two benchmarks."""
     made = target(load_prices(), kind)
-    settings = {} if kind == "price" else {"hidden_size": 32, "epochs": 10}
-    found = recorded(RECORDS / FILES[kind], grid(**settings), made.checksum)
+    wanted = grid() if kind == "price" else grid(hidden_size=32, epochs=10)
+    found = recorded(BOOK / FILES[kind], wanted, made.checksum)
     names = {f"network {n}": r for n, r in enumerate(found.values())}
     simple = ("persistence", "mean", "har")
     return squared_losses(
@@ -332,7 +332,7 @@ def losses_of_networks(kind: str) -> pd.DataFrame:
 
 
 def networks(losses: pd.DataFrame) -> list[str]:
-    return [name for name in losses if name.startswith("network")]
+    return [n for n in map(str, losses) if n.startswith("network")]
 
 
 def benchmarks(*kinds: str) -> Numbers:
@@ -397,7 +397,8 @@ def rule_and_networks() -> tuple[Numbers, Numbers, Numbers]:
     """Return day by day the losses of tomorrow = today, HAR, and the best network."""
     losses = losses_of_networks("range")
     best = losses[networks(losses)].mean().idxmin()
-    return tuple(losses[name].to_numpy() for name in ("persistence", "har", best))
+    naive, rule, network = (losses[n].to_numpy() for n in ("persistence", "har", best))
+    return naive, rule, network
 
 
 @claim(
@@ -456,4 +457,4 @@ def forecast_forty_tries(p: Numbers) -> Finding:
     none better, one of them would be below 0.03 with a probability of 1 - 0.97^40,
     about 70 %."""
     ran = "the share of 4000 draws of forty in which the least p is below 0.03"
-    return between(np.mean(p < 0.03), 0.68, 0.73, ran)
+    return between(float(np.mean(p < 0.03)), 0.68, 0.73, ran)
