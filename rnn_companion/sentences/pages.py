@@ -35,6 +35,7 @@ ROLE = re.compile(r"\{[\w:]+\}`[^`]*`")
 END = re.compile(
     r"[.!?][\"”)*_]*(?:\s*<!--[^>]*-->)*(?=\s+[\"“(*_\[{`$]*[A-Z0-9…]|\s*$)|\n\s*\n"
 )
+SILENT = {"raw", "bibliography", "trial", "eval-rst"}  # directives without sentences
 SHORT = re.compile(r"\b(?:[A-Z]|e\.g|i\.e|cf|vs|al|[Nn]o|[Ee]q|[Ss]ec|[Ff]ig)$")
 
 
@@ -153,7 +154,7 @@ def _fenced(info: str, content: str, line: int) -> Iterator[tuple[str, str, int]
             yield "cell", "", line
         for written, at in computed(content):
             yield "prose", written, line + at
-    elif info.strip().startswith("{") and name not in {"raw", "bibliography", "trial"}:
+    elif info.strip().startswith("{") and name not in SILENT:
         yield from _pieces(content, line)
 
 
