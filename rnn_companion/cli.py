@@ -197,18 +197,33 @@ def add_palindromes(parser: argparse.ArgumentParser) -> None:
     add("--cells", type=_words, default="rnn,lstm", help=DEFAULT)
     add("--lengths", type=_numbers, help="digits to read; default: all of chapter 7")
     add("--recipes", type=lambda text: text.split(";"), help="separated by semicolons")
-    add("--seeds", type=_numbers, default="0,1,2", help=DEFAULT)
+    add("--seeds", type=_numbers, help="default: 0,1,2, and 0 to 9 with --factorial")
+    add(
+        "--factorial",
+        action="store_true",
+        help="the small trials that combine start, rate and cell, instead",
+    )
     _add_machines(parser)
     parser.set_defaults(run=run_palindromes)
 
 
 def run_palindromes(settings: argparse.Namespace) -> int:
     """Run the subcommand `palindromes`."""
-    from rnn_companion.tasks.sweep import cost, recipe_of, run_trials, trials
+    from rnn_companion.tasks.sweep import (
+        cost,
+        factorial,
+        recipe_of,
+        run_trials,
+        trials,
+    )
 
+    if settings.factorial:
+        planned = factorial(settings.seeds or range(10))
+    else:
+        planned = trials(settings.seeds or range(3))
     chosen = [
         trial
-        for trial in trials(settings.seeds)
+        for trial in planned
         if trial.cell in settings.cells
         and trial.length in (settings.lengths or [trial.length])
         and recipe_of(trial) in (settings.recipes or [recipe_of(trial)])

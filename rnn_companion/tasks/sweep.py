@@ -1,6 +1,7 @@
 """The trials that chapter 7 rests on, and how they are run side by side.
 
-Source: chapter *How long is the memory?*, section *The trials*.
+Source: chapter *How long is the memory?*, sections *The trials* and *Start, rate and
+cell, one by one*.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,16 @@ from rnn_companion.forecasting.grid import complete
 from rnn_companion.forecasting.records import RecordFile
 from rnn_companion.tasks.memory import Trial, TrialRecord, run_trial
 
-__all__ = ["RECIPES", "recipe_of", "recorded", "run_trials", "trials"]
+__all__ = [
+    "RATES",
+    "RECIPES",
+    "STARTS",
+    "factorial",
+    "recipe_of",
+    "recorded",
+    "run_trials",
+    "trials",
+]
 
 # What the chapter changes, one thing at a time, from the assignment's settings.
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
@@ -73,6 +83,49 @@ def trials(seeds: Iterable[int] = range(3)) -> list[Trial]:
         )
         for cell, recipe, lengths, steps in _SWEEP
         for length, seed in product(lengths, tuple(seeds))
+    ]
+
+
+# What `factorial` combines: each cell from torch's start and from a better one.
+STARTS: dict[str, dict[str, dict[str, Any]]] = {
+    "rnn": {"torch's": {}, "changed": {"start": "orthogonal"}},
+    "lstm": {"torch's": {}, "changed": {"forget_bias": 1.0}},
+}
+RATES = (2e-4, 1e-3, 5e-3)
+
+
+def factorial(seeds: Iterable[int] = range(10)) -> list[Trial]:
+    """List small trials that combine every start, rate and cell.
+
+    Only what is combined differs from one to the other: 15 one-hot digits, 32 units,
+    32 palindromes a step and at most 800 steps.
+
+    Parameters
+    ----------
+    seeds : iterable of int
+        Each combination is run once for each.
+
+    Returns
+    -------
+    list of Trial
+        By cell, start, rate and seed, the last changing fastest.
+    """
+    drawn = tuple(seeds)
+    return [
+        Trial(
+            cell=cell,
+            length=15,
+            encoding="one-hot",
+            hidden_size=32,
+            batch_size=32,
+            steps=800,
+            learning_rate=rate,
+            seed=seed,
+            **changes,
+        )
+        for cell, starts in STARTS.items()
+        for changes in starts.values()
+        for rate, seed in product(RATES, drawn)
     ]
 
 
@@ -155,7 +208,9 @@ def recorded(
     RecordFileError
         If the file is torn or foreign.
     """
-    command = f"rnn-companion palindromes --out {path}"
+    wanted = list(trials)
+    small = " --factorial" if set(wanted) & set(factorial()) else ""
+    command = f"rnn-companion palindromes{small} --out {path}"
     file = RecordFile(path, TrialRecord)
-    found = file.find(trials, "", command=command, gaps=gaps)
+    found = file.find(wanted, "", command=command, gaps=gaps)
     return sorted(found.values(), key=lambda record: record.provenance.date)
