@@ -24,6 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kernels import preload
 from myst_nb.core.read import create_nb_reader, read_myst_markdown_notebook
 from runs import Run, Runs
 
@@ -271,6 +272,8 @@ class Fresh:
         stale = {name: run for name, run in runs.items() if not run.is_cached()}
         if stale:
             import matplotlib.font_manager  # noqa: F401 - its first use prints a message
+
+            preload(app.config.fresh_preload)
         self.runs = Runs(stale)
 
     def run_of(self, env: Any, docname: str) -> Run | None:  # noqa: ANN401
@@ -307,6 +310,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     fresh = Fresh()
     app.add_config_value("fresh_package", "rnn_companion", "env", str)
     app.add_config_value("fresh_first", [], "", list)
+    app.add_config_value("fresh_preload", [], "", list)
     app.connect("builder-inited", fresh.prepare)
     app.connect("env-get-outdated", fresh.find_stale)
     app.connect("env-before-read-docs", fresh.begin)
