@@ -14,6 +14,7 @@ is not plain Python) the chapter depends on the whole package.
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -163,6 +164,7 @@ def _exports(stub: Path, parent: str) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=4)  # a chapter that is read asks three times
 def chapter_code(text: str) -> str:
     """Take the code cells out of a chapter."""
     cells = read_myst_markdown_notebook(text).cells
@@ -308,6 +310,9 @@ class Fresh:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     fresh = Fresh()
+    # Pages are millions of small objects, none of them garbage: to look for some at
+    # each 700 new ones takes a sixth of a build.
+    gc.set_threshold(200_000, 50, 50)
     app.add_config_value("fresh_package", "rnn_companion", "env", str)
     app.add_config_value("fresh_first", [], "", list)
     app.add_config_value("fresh_preload", [], "", list)
