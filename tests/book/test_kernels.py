@@ -27,7 +27,7 @@ if __name__ == "__main__":  # the forked process reads this file, too
         print(json.dumps([type(error).__name__, [], str(error)]))
         sys.exit()
     outputs = [c.outputs for c in cells]
-    said = [[o.get("text") or sorted(o.get("data", ())) for o in out] for out in outputs]
+    said = [[o.get("text") or [*o.get("data", ())] for o in out] for out in outputs]
     print(json.dumps([type(run.err).__name__, said, run.exc_string]))
 """
 
