@@ -131,9 +131,9 @@ def forecasting_ratio_free(found: Array) -> Finding:
 # How the future leaks in
 
 
-def changed_future(protocol: str = "honest") -> Two:
-    """Return what is learnt from, and the same if later closes were others."""
-    prices, found = load_prices(), []
+def changed_future(protocol: str = "honest") -> tuple[Array, Array, int]:
+    """Return what is learnt from, also if later closes were others; the first day judged."""
+    prices, found, first = load_prices(), [], 0
     known = int(0.8 * len(prices))
     later = prices.close.copy()
     later[known:] *= np.linspace(2, 3, len(later) - known)
@@ -143,14 +143,19 @@ def changed_future(protocol: str = "honest") -> Two:
         both = split.training.inputs.flatten(), split.training.targets.flatten()
         scaler = torch.tensor([split.scaler.minimum, split.scaler.maximum])
         found.append(torch.cat([*both, scaler]).double().numpy())
-    return found[0], found[1]
+        first = int(split.validation.days.min()) - known
+    return found[0], found[1], first
 
 
 @claim(on=changed_future, planted=[lambda _: changed_future("source")])
-def forecasting_honest_split(found: Two) -> Finding:
+def forecasting_honest_split(found: tuple[Array, Array, int]) -> Finding:
     """The **honest** protocol of this book splits by date: the network and the scaler see the first 80 % of the days, and are judged on the rest."""
+    one, other, first = found
     ran = "training windows and scaler, as they are and with other closes after 80 %"
-    return equal(found[0], found[1], ran, rtol=0)
+    return every(
+        equal(one, other, ran, rtol=0),
+        equal(first, 0, "first day judged, counted from the end of the first 80 %"),
+    )
 
 
 def windows_with_a_day(target_too: bool = False) -> Array:
@@ -354,7 +359,7 @@ def forecasting_date_adam(pair: Two) -> Finding:
         between(float(np.median(this)), 0.67, 1.5, f"{ran}median, this series"),
         between(float(np.median(report)), 0.67, 1.5, f"{ran}median, the report's"),
         below(float(this.max()), 3, f"{ran}largest, this series"),
-        above(float(np.sort(report)[-3]), 3, f"{ran}third largest, the report's"),
+        above(float(np.sort(report)[-2]), 3, f"{ran}second largest, the report's"),
     )
 
 
@@ -396,7 +401,8 @@ def last_ones(r: Record) -> Two:
 @cache
 def drawn_runs() -> list[Record]:
     """List the runs whose forecasts the records keep: first seeds, this series."""
-    return [r for r in runs("this", "honest") if r.forecasts is not None]
+    found = runs("this", "honest")
+    return [r for r in found if r.forecasts is not None and r.experiment.seed == 0]
 
 
 def off_the_price(optimizer: str) -> Array:
@@ -436,7 +442,6 @@ def jumps() -> dict[Cell, float]:
         (e.cell, e.configuration, e.length, e.optimizer): jumpiness(r)
         for r in drawn_runs()
         for e in [r.experiment]
-        if e.seed == 0
     }
 
 
@@ -497,22 +502,21 @@ def forecasting_forecasts_a_day(found: list[list[int]]) -> Finding:
     return equal([*chain(*found)], [*chain(*wanted)], ran)
 
 
-def worst_positions() -> Array:
-    """Return the position of the largest error, report's protocol, Adam, 50 or more."""
+def first_position() -> Array:
+    """Return log(error of the first position / the largest other), by run."""
     found = [
-        int(np.argmax(r.mse_by_position)) + 1
+        np.log(r.mse_by_position[0] / max(r.mse_by_position[1:]))
         for (_, s, n, o), each in cells("report", "source").items()
         for r in each
         if s == MM and n >= 50 and o == "adam"
     ]
-    return np.array(found, dtype=float)
+    return np.array(found)
 
 
-@claim(on=worst_positions, planted=[lambda found: found + 1])
+@claim(on=first_position, planted=[negated])
 def forecasting_largest_first(found: Array) -> Finding:
-    """In the networks that were recorded for the table above, with Adam and windows of 50 or 100 days, the error is largest at the first day read."""
-    ran = f"position of the largest error, {len(found)} recorded runs: the latest"
-    return between(float(found.max()), 1, 1, ran)
+    """In the networks that were recorded for the table above, with Adam and windows of 50 or 100 days, the error is mostly largest at the first day read."""
+    return sign_test(found, "log of the first error over the largest other, by run")
 
 
 # Was an exploding gradient "discovered"?
@@ -548,14 +552,13 @@ def twice() -> Two:
     return one, other
 
 
-@claim(on=twice, planted=[swapped, lambda pair: (pair[0], pair[0])])
+@claim(on=twice, planted=[lambda pair: (pair[0], pair[0])])
 def forecasting_settings_do_not_decide(pair: Two) -> Finding:
     """So these settings, with the same data and seeds, do not decide alone whether such a loss jumps."""
-    ran = "loss of an epoch over the one before, runs that were run twice: "
-    return every(
-        above(float(pair[0].min()), 10, f"{ran}least largest jump, first time"),
-        below(float(pair[1].min()), 10, f"{ran}least largest jump, again"),
+    ran = (
+        "runs that were run twice: those with a jump above ten in one of the two alone"
     )
+    return above(int(((pair[0] > 10) != (pair[1] > 10)).sum()), 0, ran)
 
 
 def norms() -> Array:
@@ -660,18 +663,19 @@ def at_fifty() -> Two:
 @claim(on=at_fifty, planted=[swapped])
 def forecasting_gap_found(pair: Two) -> Finding:
     """Our runs find the gap too; the last lines of this section say where."""
-    rnn, lstm = (each.mean(1) for each in pair)
+    rnn, lstm = (each.mean(1) for each in pair)  # over positions
     return rank_test(lstm, rnn, "loss of LSTM and RNN, 50 days, many-to-many, Adam")
 
 
 @claim(on=at_fifty, planted=[lambda p: (p[0][:, ::-1], p[1][:, ::-1]), swapped])
 def forecasting_gap_at_the_start(pair: Two) -> Finding:
     """The first five positions of the window make … % of the difference; after the last day read it is … against …."""
-    n = min(map(len, pair))
-    gap = pair[1][:n] - pair[0][:n]
-    shares = np.where(gap.sum(1) > 0, gap[:, :5].sum(1) / gap.sum(1), 0)
-    ran = f"share of the first five positions in the difference, least of {n} seeds"
-    return between(float(shares.min()), 0.5, 1.5, ran)
+    rnn, lstm = (each.mean(0) for each in pair)  # over seeds
+    gap = lstm - rnn
+    share = gap[:5].sum() / gap.sum()
+    last = f"{lstm[-1]:.2g} against {rnn[-1]:.2g}"
+    ran = f"share of the first five positions in the difference (last: {last})"
+    return between(share if gap.sum() > 0 else 0, 0.5, 1.5, ran)
 
 
 @cache

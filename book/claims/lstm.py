@@ -633,7 +633,7 @@ def first_falls() -> Pair:
 
 @claim(on=first_falls, planted=[swapped])
 def lstm_first_gradient(found: Pair) -> Finding:
-    """Over the weights of network and head, before any step, that square is … to … times as large for the RNN as for the LSTM, over … seeds, with a median of …: above 1 for most seeds, below it for some."""
+    """Over the weights of network and head, before any step, that square is … to … times as large for the RNN as for the LSTM, over … seeds, with a median of …: above 1 for most seeds, but not for each."""
     rnn, lstm = found
     ran = (
         f"fall of the loss by one step of SGD at 1e-6, {SEEDS} seeds: log of the ratio"
