@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from rnn_companion.claims.commands import add_claims
 from rnn_companion.homework.commands import add_homework
 from rnn_companion.reports.commands import add_forecast, add_judge
+from rnn_companion.sentences.commands import add_claims
 from rnn_companion.tasks.text.commands import add_text
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ import rnn_companion
 FOLDER = Path(rnn_companion.__path__[0])
 PACKAGE = Package(FOLDER)
 LEVELS = [  # from the bottom to the top
-    {"progress", "devices"},
+    {"progress", "devices", "claims"},
     {"networks"},
     {"gradients"},
     {"forecasting"},
     {"tasks"},
     {"check", "figures", "equations", "notebooks"},
-    {"homework", "reports", "claims"},
+    {"homework", "reports", "sentences"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BOOK = Path(__file__).parents[1]
 COMMENT = re.compile(r"\s*<!--\s*(claim|strong):\s*([\w.-]+)\s*-->\s*")
 TRIAL = "trial"  # the page on which the sources' claims stand
 SIGNS = {
@@ -37,31 +36,33 @@ SIGNS = {
 Result = dict[str, Any]
 
 
-def state() -> str:
+def state(source: Path) -> str:
     """Hash the files of claims: a change there reads every page again."""
-    kept = sorted((BOOK / "claims").iterdir()) if (BOOK / "claims").exists() else []
-    return sha256(b"\0".join(p.read_bytes() for p in kept if p.is_file())).hexdigest()
+    folders = source / "claims", source / "book" / "claims"
+    kept = sorted(path for folder in folders for path in folder.glob("*.*"))
+    return sha256(b"\0".join(p.read_bytes() for p in kept)).hexdigest()
 
 
 def key(path: Path) -> str:
     """Name the state of all that a file of claims depends on."""
+    book = path.parents[1]
     code = path.read_text("utf-8")
     shared = sorted(path.parent.glob("_*.py"))
     code += "\n".join(p.read_text("utf-8") for p in shared)
     package = Package(package_folder("rnn_companion"))
     hashed = sha256(code.encode() + package.digest(package.needed_by(code)).encode())
     hashed.update(library_versions(package.name).encode())
-    beside = [*(BOOK / "worlds").glob("*.py"), *files_named(code, BOOK).values()]
+    beside = [*(book / "worlds").glob("*.py"), *files_named(code, book).values()]
     for file in sorted(beside):
         hashed.update(file.read_bytes())
     return hashed.hexdigest()
 
 
 @cache
-def results(kept: Path) -> dict[str, Result]:
-    """Run the claims of the book, or take what was found before, by id."""
+def results(book: Path, kept: Path) -> dict[str, Result]:
+    """Run the claims of a folder of pages, or take what was found before, by id."""
     found: dict[str, Result] = {}
-    for path in sorted((BOOK / "claims").glob("[!_]*.py")):
+    for path in sorted((book / "claims").glob("[!_]*.py")):
         for result in results_of(path, kept / f"{path.stem}.json"):
             found[result["id"]] = result
     return found
@@ -72,8 +73,7 @@ def results_of(path: Path, kept: Path) -> list[Result]:
     now = key(path)
     if kept.exists() and (found := json.loads(kept.read_text("utf-8")))["key"] == now:
         return list(found["results"])
-    from rnn_companion.claims.registry import load_claims
-    from rnn_companion.claims.run import examine
+    from rnn_companion.sentences.run import examine, load_claims
 
     rows = [examine(made).as_json() for made in load_claims(path)]
     failed = [row for row in rows if row["problem"]]
@@ -88,19 +88,19 @@ def results_of(path: Path, kept: Path) -> list[Result]:
     return rows
 
 
-def results_in(app: Sphinx) -> dict[str, Result]:
-    """Take the results of a build."""
-    return results(Path(app.outdir).parent / ".claims")
+def results_beside(app: Sphinx, page: Path) -> dict[str, Result]:
+    """Take the results of the claims beside a page."""
+    return results(page.parent, Path(app.outdir).parent / ".claims")
 
 
 def check_page(app: Sphinx, doctree: nodes.document) -> None:
     """Hold the sentences of the page that was just read against their checks."""
     path = Path(app.env.doc2path(app.env.docname))
-    if path.suffix != ".md" or path.parent != BOOK:
+    if path.suffix != ".md" or not (path.parent / "claims").is_dir():
         return
-    from rnn_companion.claims.sentences import Stated, problems, sentences
+    from rnn_companion.sentences.pages import Stated, problems, sentences
 
-    found = results_in(app)
+    found = results_beside(app, path)
     stated = {
         name: Stated(result["sentence"], f"{result['file']}:{result['line']}")
         for name, result in found.items()
@@ -135,7 +135,9 @@ class Trial(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Write them as Markdown, and have it read."""
-        rows = [r for r in results_in(self.env.app).values() if r["source"]]
+        page = Path(self.env.doc2path(self.env.docname))
+        found = results_beside(self.env.app, page).values()
+        rows = sorted((r for r in found if r["source"]), key=in_order)
         if self.arguments:
             chapter = self.arguments[0]
             mine = [r for r in rows if r["source"]["where"].split("#")[0] == chapter]
@@ -159,6 +161,11 @@ class Trial(SphinxDirective):
         box = nodes.container(classes=classes, ids=[name] if name else [])
         self.state.nested_parse(StringList(text.split("\n"), "trial"), 0, box)
         return [box]
+
+
+def in_order(row: Result) -> list[int]:
+    """Sort claims by the numbers in their ids."""
+    return [int(number) for number in re.findall(r"\d+", row["id"])]
 
 
 def slug(verdict: str) -> str:
@@ -244,7 +251,7 @@ def add_filter(app: Sphinx, pagename: str, *_: object) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
-    app.add_config_value("claims_state", state(), "env", str)
+    app.add_config_value("claims_state", state(Path(app.srcdir)), "env", str)
     app.add_directive("trial", Trial)
     app.connect("doctree-read", check_page)
     app.connect("html-page-context", add_filter)

@@ -20,7 +20,7 @@ from sphinx.util import logging
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-    from rnn_companion.equations import Report
+    from rnn_companion.equations import Chapter, Report
 
 logger = logging.getLogger(__name__)
 
@@ -70,15 +70,22 @@ def marks_of(path: Path, kept: Path, checker: str) -> tuple[dict[str, str], bool
         return found["marks"], True
     from rnn_companion.equations import check_text  # needs torch, most builds do not
 
-    reports = check_text(text, str(path)).reports
+    chapter = check_text(text, str(path))
+    reports = chapter.reports
     failed = [report for report in reports if report.status == "failed"]
     for report in failed:
         warn(path, report.line, f"{report.label or 'no label'}: {report.reason}")
     marks = {report.label: html(report) for report in reports}
     if not failed:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps({"key": key, "marks": marks}), "utf-8")
+        found = {"key": key, "marks": marks, "symbols": symbols_in(chapter)}
+        kept.write_text(json.dumps(found), "utf-8")
     return marks, not failed
+
+
+def symbols_in(chapter: Chapter) -> dict[str, list[str]]:
+    """List the symbols of each equation, in the order of the page."""
+    return {label: sorted(e.names) for label, e in chapter.equations.items()}
 
 
 def what_is_checked(text: str) -> str:

@@ -17,6 +17,7 @@ from .gradients import soft_constraint as soft_constraint
 from .lstm import cell_gradients as cell_gradients
 from .lstm import lstm_step as lstm_step
 from .lstm import rnn_size as rnn_size
+from .lstm import simpler as simpler
 from .memory import forget_bias as forget_bias
 from .memory import half_life as half_life
 from .memory import palindrome_task as palindrome_task

@@ -156,3 +156,48 @@ def rnn_size() -> Cases:
     with which `nn.RNN` has at most as many parameters, heads left out.
     """
     return [(1, 16), (3, 5), (10, 64), (30, 8), (1, 512)]
+
+
+def _simpler(counts: Tensor) -> Tensor:
+    return (counts[0] < counts[1]).all().double()
+
+
+_SIMPLER = mistakes(
+    "it holds where equal numbers are found; simpler means fewer",
+    lambda n: (n[0] <= n[1]).all().double(),
+    "only the first size is looked at",
+    lambda n: (n[0][0] < n[1][0]).double(),
+    "it holds as soon as one size has fewer; ask for fewer at each size",
+    lambda n: (n[0] < n[1]).any().double(),
+    "the sizes are added up, so that the large ones decide; ask for fewer at each size",
+    lambda n: (n[0].sum() < n[1].sum()).double(),
+    "the rows are exchanged: the first has the GRU's numbers",
+    lambda n: (n[0] > n[1]).all().double(),
+    "it holds whatever the numbers are: the check does not look at its data",
+    lambda n: torch.ones(()).double(),
+)
+
+
+def _verdict(finding: object) -> Tensor:
+    """Turn a finding into 1 where it holds, and 0."""
+    if not hasattr(finding, "holds"):
+        raise TypeError("return a Finding, such as that of `above` or `below`")
+    return torch.tensor(float(finding.holds), dtype=torch.float64)
+
+
+@compared_with(_simpler, _SIMPLER, of=_verdict)
+def simpler() -> Cases:
+    """Check ``simpler(counts)``: a claim that has to hold at each size.
+
+    Takes multiplications (2, sizes), those of a GRU above those of an LSTM; returns
+    a `claims.Finding` that holds if the first row is the smaller one everywhere.
+    """
+    rows = [
+        ([3.0, 30.0, 300.0], [4.0, 40.0, 400.0]),
+        ([4.0, 40.0, 400.0], [3.0, 30.0, 300.0]),
+        ([3.0, 30.0, 400.0], [4.0, 40.0, 300.0]),
+        ([3.0, 50.0, 300.0], [4.0, 40.0, 400.0]),
+        ([5.0, 30.0, 300.0], [4.0, 40.0, 400.0]),
+        ([3.0, 40.0, 300.0], [4.0, 40.0, 400.0]),
+    ]
+    return [(torch.tensor(pair, dtype=torch.float64),) for pair in rows]

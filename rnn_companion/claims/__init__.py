@@ -14,9 +14,9 @@ A chapter ends such a sentence with ``<!-- claim: small-steps-help -->``. The bu
 the check, asks that the sentence on the page is the docstring, and marks it. `quoted`
 makes a claim of a source in the same way; its verdict need not be *holds*.
 
-The claims of a book are found in the Python files of ``book/claims/``.
-``rnn-companion claims`` runs them, plants the falsehoods, lists strong sentences
-without a mark, and verifies quotations.
+The claims of a book are found in the Python files of ``book/claims/``; the room
+`sentences` runs them. ``rnn-companion claims`` does so on the command line, plants the
+falsehoods, lists strong sentences without a mark, and verifies quotations.
 """
 
 import lazy_loader

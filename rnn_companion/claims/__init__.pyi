@@ -18,7 +18,4 @@ from .registry import Claim as Claim
 from .registry import ClaimError as ClaimError
 from .registry import Quoted as Quoted
 from .registry import claim as claim
-from .registry import equation as equation
-from .registry import formula as formula
-from .registry import load_claims as load_claims
 from .registry import quoted as quoted

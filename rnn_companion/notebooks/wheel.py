@@ -24,7 +24,14 @@ from nbformat import NotebookNode
 from rnn_companion.notebooks.render import render
 
 PACKAGE = "rnn_companion"
-TOOLS = ("cli", "equations", "homework", "notebooks", "reports")  # not for chapters
+TOOLS = (
+    "cli",
+    "equations",
+    "homework",
+    "notebooks",
+    "reports",
+    "sentences",
+)  # not for chapters
 COMPARE = ("arch", "statsmodels")  # of the extra `compare`
 
 _WHEEL = """\

@@ -5,13 +5,15 @@ diagnosis that a reader must be given.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, einsum, nn
+
+from rnn_companion.claims import Finding
 
 Wrong = Callable[..., Any]
 
@@ -123,6 +125,11 @@ def product(W: Tensor, H: Tensor, backwards: bool = False) -> Tensor:
     for h in H[1:] if backwards else H[1:].flip(0):
         found = found.mm(torch.diag(1 - h**2).mm(W))
     return found
+
+
+def verdict(told: Iterable[object]) -> Finding:
+    """Hold if everything does."""
+    return Finding("holds" if all(told) else "wrong", "both rows")
 
 
 def lstm(gates: str, H: Wrong = lambda o, c, old: o * c.tanh()) -> Wrong:
@@ -540,6 +547,16 @@ WRONG: list[tuple[str, Wrong, str]] = [
     ("rnn_size", lambda d, h: size(d, 4 * h * (h + 2)), "input weights are missing"),
     ("rnn_size", lambda d, h: size(d, 4 * h * (d + h + 2)) + 1, "smallest that costs"),
     ("rnn_size", lambda d, h: h << 2, "four times the units"),
+    (
+        "simpler",
+        lambda n: verdict(a <= b for a, b in zip(*n.tolist(), strict=True)),
+        "equal",
+    ),
+    ("simpler", lambda n: verdict([min(n[0] - n[1]) < 0]), "as soon as one size"),
+    ("simpler", lambda n: verdict([n.mean(1).argmin() == 0]), "are added up"),
+    ("simpler", lambda n: verdict([n.flatten()[0] < n[1, 0]]), "only the first size"),
+    ("simpler", lambda n: verdict([min(n[0] - n[1]) > 0]), "rows are exchanged"),
+    ("simpler", lambda n: verdict([]), "whatever the numbers are"),
     (
         "masked_loss",
         lambda o, y, m: mean([mean(row) for row in squares(o, y)]),

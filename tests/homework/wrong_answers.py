@@ -271,6 +271,11 @@ def gradient_by_lag(G, H, W_hh):
             ("return units", "return units + 1", "the smallest that costs more"),
             ("return units", "return 4 * h", "sixteen times the recurrent weights"),
         ],
+        "simpler": [
+            ("min(", "max(", "as soon as one size has fewer"),
+            ("counts[1] - counts[0]", "counts[0] - counts[1]", "rows are exchanged"),
+            (".min()", ".sum()", "the sizes are added up"),
+        ],
     },
     "5-configurations": {
         "masked-loss": [

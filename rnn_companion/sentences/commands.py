@@ -31,14 +31,16 @@ def add_claims(parser: argparse.ArgumentParser) -> None:
 
 def run_claims(settings: argparse.Namespace) -> int:
     """Run the subcommand `claims`."""
-    from .registry import Claim, ClaimError
+    from rnn_companion.claims.registry import Claim, ClaimError
+    from rnn_companion.equations import EquationError
+
+    from .pages import Stated, problems, sentences
     from .run import book_claims, examine, survey
-    from .sentences import Stated, problems, sentences
 
     folders = {Path(file).resolve().parent for file in settings.files}
     try:
         known = {c.id: c for folder in sorted(folders) for c in book_claims(folder)}
-    except ClaimError as error:
+    except (ClaimError, EquationError) as error:
         print(f"rnn-companion: {error}", file=sys.stderr)
         return 2
     chosen: list[Claim] = [c for c in known.values() if settings.only in (None, c.id)]

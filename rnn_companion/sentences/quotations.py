@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from .registry import Claim
-from .sentences import CODE, LATEX, QUOTE, ROLE, sentences
+from rnn_companion.claims.registry import Claim
+
+from .pages import CODE, LATEX, QUOTE, ROLE, sentences
 
 WORDS = 4  # shorter phrases in quotation marks need not be quotations
 GAP = re.compile(r"\s*\[?(?:…|\.\.\.)\]?\s*")
+NUMBER = re.compile(r"^ *(?:- )?\d{1,3} (?:• )?", re.MULTILINE)  # of a printed line
 NAME = "quotations.json"
 
 
@@ -23,6 +25,11 @@ def plain(text: str) -> str:
     text = re.sub(r"</?\w+>|\*+", "", re.sub(r"-\n\s*", "-", text))
     text = text.translate(str.maketrans("“”‘’–—", "\"\"''--"))
     return " ".join(text.split())
+
+
+def printed(document: str) -> str:
+    """Write a document like `plain`, without the numbers in front of its lines."""
+    return plain(NUMBER.sub("", document))
 
 
 def quotations(
@@ -100,7 +107,9 @@ def keep(
     own = phrases(book)
     for quote, place in quotations(pages, claims.values()):
         hits = [
-            (p, at) for p, t in texts.items() if (at := found_in(quote, plain(t))) >= 0
+            (p, at)
+            for p, t in texts.items()
+            if (at := found_in(quote, printed(t))) >= 0
         ]
         if hits:
             path, at = hits[0]
@@ -118,7 +127,7 @@ def _line(text: str, at: int) -> int:
     """Find the line of a document from the place in its plain form."""
     lines = text.splitlines()
     for n in range(1, len(lines) + 1):
-        if len(plain("\n".join(lines[:n]))) > at:
+        if len(printed("\n".join(lines[:n]))) > at:
             return n
     return len(lines)
 

@@ -34,7 +34,7 @@ ROLE = re.compile(r"\{[\w:]+\}`[^`]*`")
 END = re.compile(
     r"[.!?][\"”)*_]*(?:\s*<!--[^>]*-->)*(?=\s+[\"“(*_\[{`$]*[A-Z0-9…]|\s*$)|\n\s*\n"
 )
-SHORT = re.compile(r"(?:\b[A-Z]|e\.g|i\.e|cf|vs|al|no|eq|sec|fig|approx)$", re.I)
+SHORT = re.compile(r"\b(?:[A-Z]|e\.g|i\.e|cf|vs|al|[Nn]o|[Ee]q|[Ss]ec|[Ff]ig)$")
 
 
 class Stated(NamedTuple):

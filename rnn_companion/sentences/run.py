@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .finding import Finding
-from .registry import Claim, ClaimError, load_claims
+from rnn_companion.claims.finding import Finding
+from rnn_companion.claims.registry import Claim, ClaimError
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,20 @@ class Result:
 def files_of(book: Path) -> list[Path]:
     """List the files of claims beside a book's pages, without what they share."""
     return sorted(p for p in (book / "claims").glob("*.py") if p.stem[0] != "_")
+
+
+def load_claims(path: Path) -> list[Claim]:
+    """Import a file of claims, and list them in its order.
+
+    Raises
+    ------
+    EquationError
+        If the file does not run.
+    """
+    from rnn_companion.equations.worlds import import_file
+
+    module = import_file(path.resolve())
+    return [made for made in vars(module).values() if isinstance(made, Claim)]
 
 
 def book_claims(book: Path) -> list[Claim]:
