@@ -195,14 +195,14 @@ def decay(tape: Tape) -> None:
 
 @world("grad-forcing", SIZES)
 def forcing(tape: Tape) -> None:
-    """Feed a network its own outputs; of the states s some units are replaced."""
+    """Feed a network its own outputs; of the states with a bar some units are replaced."""
     d, h, T = (tape.sizes[n] for n in "dhT")
     W_xh = tape.leaf("W_{xh}", tape.normal(h, d))
     W_hh = tape.leaf("W_{hh}", tape.normal(h, h))
     W_hq = tape.leaf("W_{hq}", tape.normal(d, h))
     b = tape.leaf("b_h", tape.normal(h, 1))
     state = tape.leaf("h", tape.normal(h, 1), 0)
-    clamped = tape.leaf("s", tape.normal(h, 1), 0)
+    clamped = tape.leaf(r"\bar{h}", tape.normal(h, 1), 0)
     m = (torch.arange(h) % 2).double().view(h, 1)
     tape.put("m", m)
     for t in range(1, T + 1):
@@ -214,7 +214,7 @@ def forcing(tape: Tape) -> None:
         def mixed(U: Tensor, s: Tensor, y: Tensor, b: Tensor) -> Tensor:
             return torch.tanh(U @ torch.where(m == 1, y, s) + b)
 
-        clamped = tape.step("s", mixed, (W_hh, clamped, y, b), t)
+        clamped = tape.step(r"\bar{h}", mixed, (W_hh, clamped, y, b), t)
 
 
 # Truncation
