@@ -107,7 +107,7 @@ def powers(tape: Tape) -> None:
     tape.leaf("W", W + W.T if tape.tight else W)
     tape.functions[r"\rho"] = largest_modulus
     tape.leaf(r"\lambda", tape.normal() + 2)
-    tape.leaf("c", tape.normal() + 3)
+    tape.leaf(r"\nu", tape.normal() + 3)
     Q = torch.empty(h, h, dtype=torch.float64)
     nn.init.orthogonal_(Q, generator=tape.generator)
     tape.put("Q", Q, source="torch.nn.init.orthogonal_")
@@ -170,7 +170,7 @@ def clip(tape: Tape) -> None:
     g = tape.leaf("g", 3 * tape.normal(tape.sizes["h"], 1))
     size = torch.linalg.vector_norm(g.detach())
     c = size * (0.3 if tape.seed < 2 else 2.5)
-    tape.leaf("c", c)
+    tape.leaf(r"g_{\max}", c)
     weight = nn.Parameter(torch.zeros_like(g))
     weight.grad = g.detach().clone()
     nn.utils.clip_grad_norm_([weight], float(c))
