@@ -119,8 +119,8 @@ def counterexamples(tape: Tape) -> None:
     """Build the matrices whose entries mislead."""
     h = tape.sizes["h"]
     entries = torch.full((h, h), 0.9, dtype=torch.float64)
-    tape.put("A", entries, source="torch.full")
-    tape.put("N", torch.diag(torch.full((h - 1,), 2.0), 1), source="torch.diag")
+    tape.put("M_1", entries, source="torch.full")
+    tape.put("M_2", torch.diag(torch.full((h - 1,), 2.0), 1), source="torch.diag")
 
 
 # One unit
