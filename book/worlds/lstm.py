@@ -125,11 +125,11 @@ def counts(tape: Tape) -> None:
 @world("forget-bias", sizes=[{"N": 7}])
 def forget_bias(tape: Tape) -> None:
     """Find by bisection when a gate with this bias has forgotten half."""
-    beta = tape.leaf(r"\beta", tape.normal() + 1.5)
+    b_f = tape.leaf("b_f", tape.normal() + 1.5)
     low, high = 0.0, 1e4
     for _ in range(200):
         middle = (low + high) / 2
-        kept = torch.sigmoid(beta.detach()) ** middle
+        kept = torch.sigmoid(b_f.detach()) ** middle
         low, high = (middle, high) if kept > 0.5 else (low, middle)
     tape.put("n", low, source="bisection")
     tape.functions[r"\sigma"] = torch.sigmoid

@@ -89,12 +89,12 @@ def orthogonal(tape: Tape) -> None:
 def forget_start(tape: Tape) -> None:
     """Let torch's LSTM cell run on with its input gate shut."""
     T = tape.sizes["T"]
-    beta = tape.leaf(r"\beta", tape.normal() + 1)
+    b_f = tape.leaf("b_f", tape.normal() + 1)
     cell = nn.LSTMCell(1, 1, dtype=torch.float64)
     for name, parameter in cell.named_parameters():
         parameter.data.zero_()
         if name == "bias_ih":
-            parameter.data[:2] = torch.tensor([-1e4, beta.item()], dtype=torch.float64)
+            parameter.data[:2] = torch.tensor([-1e4, b_f.item()], dtype=torch.float64)
     h, c = torch.zeros(1, 1, dtype=torch.float64), tape.normal(1, 1)
     for t in range(1, T + 1):
         tape.put("c", c.view(()).detach(), t, source="torch.nn.LSTMCell")
