@@ -67,7 +67,7 @@ def momentum(tape: Tape) -> None:
 @world("rmsprop", sizes=SIZES, ranges=RANGES)
 def rmsprop(tape: Tape) -> None:
     """Take steps in units of the root mean square; eps is large enough to be seen."""
-    setting(tape, eta=0.3, beta=0.6)
+    setting(tape, eta=0.3, beta__2=0.6)
     same_everywhere(tape, 0.05)
     torch_steps(
         tape, torch.optim.RMSprop, {"v": "square_avg"}, lr=0.3, alpha=0.6, eps=0.05
