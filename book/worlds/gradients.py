@@ -195,7 +195,7 @@ def decay(tape: Tape) -> None:
 
 @world("grad-forcing", SIZES)
 def forcing(tape: Tape) -> None:
-    """Feed a network its own outputs; of the states with a bar some units are replaced."""
+    """Feed a network its own outputs; with a bar, some units are replaced."""
     d, h, T = (tape.sizes[n] for n in "dhT")
     W_xh = tape.leaf("W_{xh}", tape.normal(h, d))
     W_hh = tape.leaf("W_{hh}", tape.normal(h, h))

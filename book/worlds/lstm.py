@@ -52,8 +52,9 @@ def gru(tape: Tape) -> None:
     states = []
     for t in range(1, T + 1):
         x, h_prev = tape.leaf("x", tape.normal(d, 1), t), state
+        entering = (W_h, h_prev, b_hn)
         m = tape.step(
-            r"\tilde{n}", lambda W_h, s, b_hn: W_h[2 * h :] @ s + b_hn, (W_h, h_prev, b_hn), t
+            r"\tilde{n}", lambda W_h, s, b_hn: W_h[2 * h :] @ s + b_hn, entering, t
         )
         enters = (W_x, x, W_h, h_prev, b)
         r = tape.step("r", lambda *e: torch.sigmoid(stacked(*e)[:h]), enters, t)

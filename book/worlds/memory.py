@@ -12,9 +12,9 @@ SIZES = [{"T": 5}, {"T": 7}, {"T": 4}]
 def latch(tape: Tape) -> None:
     """Run one tanh unit whose first input has written a sign, but in two draws.
 
-    There the first state is below the resting one; in one of the two the second input lifts it.
-    In a tight draw every later input pushes back with all its strength, and the
-    first state is no larger than it has to be.
+    There the first state is below the resting one; in one of the two the second
+    input lifts it. In a tight draw every later input pushes back with all its
+    strength, and the first state is no larger than it has to be.
     """
     T = tape.sizes["T"]
     w = tape.leaf("w", 3 + tape.normal().abs())
