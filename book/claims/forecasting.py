@@ -172,7 +172,7 @@ def windows_with_a_day(target_too: bool = False) -> Array:
 
 @claim(on=windows_with_a_day, planted=[lambda _: windows_with_a_day(target_too=True)])
 def forecasting_windows_of_a_day(found: Array) -> Finding:
-    """But windows overlap: besides the one whose target it is, a day far from both ends stands in $m = T$ other windows of $T + 1$ days."""
+    """But windows overlap: besides the one whose target it is, a day far from both ends stands in $T$ other windows of $T + 1$ days."""
     ran = "windows of 1, 3, 7 and 50 days that hold a day, counted in the split"
     return equal(found[:, 1], found[:, 0], ran)
 

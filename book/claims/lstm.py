@@ -468,7 +468,7 @@ def effective_rates() -> Tensor:
     on=effective_rates, planted=[lambda r: r.flip(0), lambda r: r**2, lambda r: r * 2]
 )
 def lstm_effective_rate(rates: Tensor) -> Finding:
-    r"""As the gradients shrink, so does the mean of their squares, and the weight is divided by ever less: the *effective* rate $\eta / (\sqrt{v_k} + \varepsilon)$ grows, by up to $1 / \sqrt{\beta}$ a step, and at most to $\eta / \varepsilon$."""
+    r"""As the gradients shrink, so does the mean of their squares, and the weight is divided by ever less: the *effective* rate $\eta / (\sqrt{v_k} + \varepsilon)$ grows, by up to $1 / \sqrt{\beta_2}$ a step, and at most to $\eta / \varepsilon$."""
     ran = "RMSprop, η = .01, β = .9, gradients that shrink by .7 a step: the "
     growth = rates[1:] / rates[:-1]
     return every(
