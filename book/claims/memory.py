@@ -162,8 +162,7 @@ def pushed(extra: float = 0.0) -> np.ndarray:
 
 @claim(on=pushed, planted=[lambda _: pushed(0.5)])
 def memory_step_stays_above(rise: np.ndarray) -> Finding:
-    r"""One step from any state $h \ge m$ under any push $u_t \ge -\kappa$ does not end
-    below $m$."""
+    r"""One step from any state $h \ge h_\star$ under any push $x_t \ge -\kappa$ does not end below $h_\star$."""
     return above(rise.min(), -1e-12, "2000 steps of 40 units, the full push among them")
 
 
@@ -176,9 +175,7 @@ def slopes() -> tuple[np.ndarray, np.ndarray]:
 
 @claim(on=slopes, planted=[swapped])
 def memory_slope_at_the_state(slope: Pair) -> Finding:
-    """To the right of $m$, the largest crossing, the curve lies below the diagonal; so
-    it comes from above, and unless it merely touches the diagonal there, its slope is
-    **smaller than one**."""
+    r"""To the right of $h_\star$, the largest crossing, the curve lies below the diagonal; so it comes from above, and unless it merely touches the diagonal there, its slope is **smaller than one**."""
     return below(slope[1].max(), 1, "the largest slope at m, 40 pairs of w and push")
 
 
@@ -247,7 +244,7 @@ def forget_gates(bias: float | None = None) -> np.ndarray:
 
 @claim(on=forget_gates, planted=[lambda _: forget_gates(1.0)])
 def memory_half_is_gone(gates: np.ndarray) -> Finding:
-    r"""Torch draws $\beta$ near 0, so about half of the cell is gone after one step."""
+    """Torch draws $b_f$ near 0, so about half of the cell is gone after one step."""
     ran = "the forget gates of five new LSTMs of 128 units, at their biases"
     return every(
         between(gates.min(), 0.45, 0.5, f"{ran}: the least"),
