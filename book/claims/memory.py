@@ -133,18 +133,40 @@ def units(share: float = 0.9) -> tuple[tuple[float, float], ...]:
     return tuple(found)
 
 
-def counted() -> np.ndarray:
-    return np.array([len(crossings(w, kappa)) for w, kappa in units()])
+def counted(times: float = 1.0) -> np.ndarray:
+    """Count the states below h_circ and above it, for pushes of so many times theirs."""
+    found = []
+    for w, kappa in units():
+        at = crossings(w, times * kappa) - math.sqrt(1 - 1 / w)
+        found.append([(at < 0).sum(), (at > 0).sum()])
+    return np.array(found)
 
 
-@claim(
-    on=counted,
-    planted=[lambda _: np.array([len(crossings(w / 8, k)) for w, k in units()])],
-)
+@claim(on=counted, planted=[lambda _: counted(4.0), lambda data: data * [0, 2]])
 def memory_two_crossings(number: np.ndarray) -> Finding:
-    """If $w$ is large enough, there are states from which a full push leads back to the
-    same state (in general two positive ones)."""
-    return equal(number, np.full(len(units()), 2), "40 pairs of weight and push")
+    r"""A weaker push has two states that it leads back to themselves, one on each side
+    of $h_{\mathrm{top}}$;"""
+    return equal(number, np.ones((len(units()), 2)), "40 pairs of weight and push")
+
+
+def sunk(share: float = 1.1) -> np.ndarray:
+    """Return where the state 1 ends after 200 pushes of a share of the greatest."""
+    ends = []
+    for w, _ in units():
+        touch = math.sqrt(1 - 1 / w)
+        h, kappa = 1.0, share * (w * touch - math.atanh(touch))
+        for _ in range(200):
+            h = math.tanh(w * h - kappa)
+        ends.append(h)
+    return np.array(ends)
+
+
+@claim(on=sunk, planted=[lambda _: sunk(0.9)])
+def memory_stronger_push(ends: np.ndarray) -> Finding:
+    """a stronger one has none, and lets each positive state sink until the sign is
+    lost."""
+    ran = "the greatest of 40 states, 1 at first, after 200 pushes a tenth above"
+    return below(ends.max(), 0, ran)
 
 
 def pushed(extra: float = 0.0) -> np.ndarray:
@@ -175,13 +197,15 @@ def slopes() -> tuple[np.ndarray, np.ndarray]:
 
 @claim(on=slopes, planted=[swapped])
 def memory_slope_at_the_state(slope: Pair) -> Finding:
-    r"""To the right of $h_\star$, the largest crossing, the curve lies below the diagonal; so it comes from above, and unless it merely touches the diagonal there, its slope is **smaller than one**."""
+    r"""Of the two states that a full push leads back to themselves $h_\star$ is the one
+    above $h_{\mathrm{top}}$, and so this slope is **smaller than one**:"""
     return below(slope[1].max(), 1, "the largest slope at m, 40 pairs of w and push")
 
 
 @claim(on=slopes, planted=[swapped])
 def memory_slope_at_the_other(slope: Pair) -> Finding:
-    """(At the smaller of the two crossings it is larger than one.)"""
+    r"""At the other state, below $h_{\mathrm{top}}$, the slope is larger than one in the same way:
+    it drives nearby states away."""
     return above(slope[0].min(), 1, "the least slope there, 40 pairs of w and push")
 
 

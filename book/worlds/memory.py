@@ -40,6 +40,60 @@ def pushed(tape: Tape, m: Tensor, kappa: Tensor, t: int) -> Tensor:
     return -kappa if full else kappa * (2 * random - 1)
 
 
+def most(w: Tensor) -> Tensor:
+    """Find the greatest push that leads some state back to itself."""
+    at = summit(w)
+    return w.detach() * at - 0.5 * torch.log((1 + at) / (1 - at))
+
+
+def summit(w: Tensor) -> Tensor:
+    """Find where w h less the inverse of tanh is greatest, from the values alone."""
+    low, high = torch.zeros(2, dtype=torch.float64)
+    high = high + 1 - 1e-12
+    for _ in range(200):
+        a, b = (2 * low + high) / 3, (low + 2 * high) / 3
+        up = (b - a) * w.detach() > torch.atanh((b - a) / (1 - a * b))
+        low, high = (a, high) if up else (low, b)
+    return (low + high) / 2
+
+
+@world("latch-bears", sizes=[{}], tight=True)
+def latch_bears(tape: Tape) -> None:
+    """Draw a unit's weight and a push that it bears; in a tight draw it just does."""
+    w = tape.leaf("w", 1.2 + 3 * tape.normal().abs())
+    share = 0.2 + 0.7 * torch.rand((), generator=tape.generator, dtype=torch.float64)
+    tape.functions[r"\operatorname{artanh}"] = torch.atanh
+    top = tape.put(r"h_{\mathrm{top}}", summit(w), source="search by intervals")
+    kappa = tape.leaf(r"\kappa", (1 - 1e-11 if tape.tight else share) * most(w))
+    low, high = top, torch.ones_like(top)
+    for _ in range(100):
+        middle = (low + high) / 2
+        up = torch.tanh(w.detach() * middle - kappa.detach()) > middle
+        low, high = (middle, high) if up else (low, middle)
+    tape.put(r"h_\star", (low + high) / 2, source="search by halves")
+
+
+@world("latch-curve", sizes=[{}])
+def latch_curve(tape: Tape) -> None:
+    """Draw a unit's weight and a state, and find the push that leads back to it."""
+    w = tape.leaf("w", 1.2 + 3 * tape.normal().abs())
+    h = tape.leaf("h", 0.1 + 0.8 * torch.rand((), generator=tape.generator))
+    tape.functions[r"\operatorname{artanh}"] = torch.atanh
+    tape.put(r"h_{\mathrm{top}}", summit(w), source="search by intervals")
+    kappa = tape.step(r"\kappa", lambda w, h: w * h - torch.atanh(h), (w, h))
+    tape.confirm(kappa, balanced(w, h), "torch.tanh, and halving")
+
+
+def balanced(w: Tensor, h: Tensor) -> Tensor:
+    """Find by halving the push that leads a state back to itself."""
+    low, high = torch.tensor([-9.0, 9.0], dtype=torch.float64)
+    for _ in range(100):
+        middle = (low + high) / 2
+        up = torch.tanh(w.detach() * h.detach() - middle) > h.detach()
+        low, high = (middle, high) if up else (low, middle)
+    return (low + high) / 2
+
+
 def held(w: Tensor, kappa: Tensor) -> Tensor:
     """Find the state that one push after another does not get below."""
     m = torch.ones((), dtype=torch.float64)

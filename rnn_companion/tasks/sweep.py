@@ -91,7 +91,7 @@ STARTS: dict[str, dict[str, dict[str, Any]]] = {
     "rnn": {"torch's": {}, "changed": {"start": "orthogonal"}},
     "lstm": {"torch's": {}, "changed": {"forget_bias": 1.0}},
 }
-RATES = (2e-4, 1e-3, 5e-3)
+RATES = (2e-4, 1e-3)
 
 
 def factorial(seeds: Iterable[int] = range(10)) -> list[Trial]:
