@@ -62,47 +62,6 @@ def latch(digits: Tensor, H: Tensor) -> Picture:
     )
 
 
-@figure
-def assigned(records: Sequence[TrialRecord]) -> Picture:
-    """Show accuracy and loss in training, for several lengths, one seed each.
-
-    Parameters
-    ----------
-    records : sequence of TrialRecord
-        Of the settings "as assigned", of both cells; the first seed of a length is
-        drawn bold, the others thin.
-
-    Returns
-    -------
-    Picture
-    """
-    fig, axes = plt.subplots(2, 2, figsize=(8.4, 5.2), sharex=True, sharey="row")
-    lengths = _lengths(records)
-    for (above, below), cell in zip(axes.T, CELLS, strict=True):
-        for n, length in enumerate(lengths):
-            for record in _of(records, cell, length):
-                checks, bold = record.checks, record.trial.seed == 0
-                line = look(n, marker="", lw=2 if bold else 0.7)
-                label = f"{length} digits" if bold else None
-                above.plot(checks.step, checks.training_accuracy, label=label, **line)
-                below.plot(checks.step, checks.training_loss, **line)
-        above.set(title=CELLS[cell])
-        below.set(xlabel="training step", xscale="log")
-    axes[0, 0].set(ylabel="accuracy in training", ylim=(-0.03, 1.03))
-    axes[1, 0].set(ylabel="loss in training (nats)", ylim=(0, None))
-    names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(*names, loc="outside lower center", ncols=len(lengths))
-    told = [_told(records, cell, length) for cell in CELLS for length in lengths]
-    return Picture(
-        fig,
-        alt="Four panels of training curves with the assignment's settings. "
-        + " ".join(told),
-        caption="The settings of the assignment: accuracy and loss in training, for "
-        "several lengths. Bold is one seed, thin are the others; a curve ends where "
-        "the task is solved. The steps stand on a logarithmic scale.",
-    )
-
-
 def by_length(records: Sequence[TrialRecord]) -> Frames:
     """Choose a length, and see which recipe learns it.
 
@@ -153,6 +112,55 @@ def _accuracies(ax: Axes, cell: str, records: Sequence[TrialRecord]) -> None:
     ax.set(xlabel="training step", xscale="log", xlim=(40, 12_000), ylim=(-0.03, 1.05))
     if ax.get_legend_handles_labels()[0]:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=9)
+
+
+@figure
+def start_against_steps(
+    records: Sequence[TrialRecord], carried: Sequence[float]
+) -> Picture:
+    """Show the steps that trials needed against the gradient at their start.
+
+    Parameters
+    ----------
+    records : sequence of TrialRecord
+        Of any kind.
+    carried : sequence of float
+        For each, the gradient at the first input over that at the last, untrained.
+
+    Returns
+    -------
+    Picture
+    """
+    fig, ax = plt.subplots(figsize=(7.2, 4.2))
+    groups: dict[tuple[str, float], list[tuple[float, TrialRecord]]] = {}
+    for x, r in zip(carried, records, strict=True):
+        groups.setdefault((r.trial.cell, r.trial.learning_rate), []).append((x, r))
+    told = []
+    for n, ((cell, rate), found) in enumerate(sorted(groups.items())):
+        name = f"{CELLS[cell]}, rate {rate:g}"
+        for solved in (True, False):
+            points = [(x, r.steps) for x, r in found if r.solved == solved]
+            fill, word = (COLORS[n], "") if solved else ("none", ", not solved")
+            if points:
+                sign: dict[str, Any] = {"marker": MARKERS[n], "s": 42}
+                sign |= {"edgecolor": COLORS[n], "facecolor": fill}
+                ax.scatter(*zip(*points, strict=True), label=name + word, **sign)
+        steps = [r.steps for _, r in found if r.solved]
+        told.append(
+            f"{name}: {len(steps)} of {len(found)} solved"
+            + (f", after {min(steps)} to {max(steps)} steps" if steps else "")
+        )
+    ax.set(xscale="log", xlabel="gradient at the first digit over that at the last")
+    ax.set(yscale="log", ylabel="steps done")
+    fig.legend(loc="outside lower center", ncols=3)
+    return Picture(
+        fig,
+        alt="Steps of each trial against the gradient that its untrained network lets "
+        f"through, both on logarithmic scales. {'; '.join(told)}.",
+        caption="Each sign is one trial: the gradient at its first digit, before "
+        "training, and the steps until it was solved. Empty signs were not solved in "
+        "the steps they had.",
+    )
 
 
 @figure

@@ -42,14 +42,15 @@ def test_the_latch_is_drawn_as_it_is() -> None:
     assert "above, below zero" in picture.alt
 
 
-def test_curves_of_all_seeds_are_drawn_and_the_first_is_bold() -> None:
-    records = [SOLVED, replace(SOLVED, settings={**SOLVED.settings, "seed": 1}), FAILED]
-    picture = figures.assigned(records)
-    accuracy = picture.figure.axes[0]
-    assert [line.get_linewidth() > 1 for line in accuracy.lines] == [True, False]
-    assert np.asarray(accuracy.lines[0].get_ydata()).tolist() == [0.1, 1.0]
-    assert "RNN with 5 digits, as assigned: solved at step 100" in picture.alt
-    assert "LSTM with 20 digits, as assigned: 25% at the end" in picture.alt
+def test_each_trial_is_a_sign_at_its_start_and_steps() -> None:
+    picture = figures.start_against_steps([SOLVED, FAILED, ONE_HOT], [0.5, 1e-3, 1e-2])
+    (ax,) = picture.figure.axes
+    drawn = [np.asarray(c.get_offsets()).tolist() for c in ax.collections]
+    assert drawn == [[[1e-3, 100]], [[0.5, 100], [1e-2, 100]]]
+    filled = [len(c.get_facecolor()) > 0 for c in ax.collections]
+    assert filled == [False, True]
+    assert "LSTM, rate 0.001: 0 of 1 solved" in picture.alt
+    assert "RNN, rate 0.001: 2 of 2 solved, after 100 to 100 steps" in picture.alt
 
 
 def test_every_length_can_be_chosen_and_shows_its_own_trials() -> None:
