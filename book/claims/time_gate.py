@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from rnn_companion.claims import (
     Finding,
@@ -18,7 +19,7 @@ from rnn_companion.claims import (
     sign_test,
     swapped,
 )
-from rnn_companion.networks import lstm_step, phased_lstm, time_gate
+from rnn_companion.networks import lstm, lstm_step, phased_lstm, time_gate
 
 PRINTED_PHASES = [0.8, 0.9, 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0]
 PRINTED_GATE = [0, 0, 0, 0.5, 1, 0.5, 0, 0, 0, 0, 0, 0, 0]
@@ -390,3 +391,60 @@ def gate_asleep_learns_nothing(gradients: Numbers) -> Finding:
     weights."""
     ran = "the gradients by the weights, period 5, share 0.15, 30 whole days"
     return equal(gradients, np.zeros(3), ran)
+
+
+# How long a cell lasts, and what is computed
+
+
+def half_lives(plain: bool = False) -> tuple[Numbers, Numbers]:
+    """Return how many times as long a cell lasts with a clock, by 2 / r_on, and f."""
+    ratios, gates = [], []
+    draw = np.random.default_rng(0)
+    for T, r_on in ((10, 0.4), (20, 0.2), (20, 0.5), (40, 0.1)):
+        t = torch.arange(1, T + 1).double()
+        clock = (torch.tensor(v, dtype=torch.float64) for v in (T, 3, r_on))
+        k = torch.zeros(T).double() + 1 if plain else time_gate(t, *clock)
+        for f in (*draw.uniform(0.1, 0.9, 5), 0.99, 0.999):
+            left = torch.log(1 - k * (1 - f)).sum().item() / T  # of the log, a step
+            ratios.append(np.log(f) / left * r_on / 2)
+            gates.append(f)
+    return np.array(ratios), np.array(gates)
+
+
+@claim(on=half_lives, planted=[lambda _: half_lives(plain=True), swapped])
+def gate_lasts_longer(found: Pair) -> Finding:
+    r"""So the clock makes a cell last at least $2 / r_{\mathrm{on}}$ times as long, and
+    for $f$ near 1, where the two bounds are close to each other, hardly longer than
+    that."""
+    ratios, f = found
+    ran = "how long a cell lasts, by that without a clock times 2 / r_on, four clocks"
+    return every(
+        above(ratios.min(), 1 - 1e-9, f"{ran}, 28 gates: the least"),
+        below(ratios[f > 0.98].max(), 1.01, f"{ran}, f of 0.99 and 0.999"),
+    )
+
+
+def products(skip: bool = False) -> tuple[int, int]:
+    """Count the operations in products of matrices, with a clock and without."""
+    X, h, c, *weights = layer()
+    t = torch.arange(1.0, len(X) + 1).double()
+    clock = [torch.full((4,), v).double() for v in (20.0, 3.0, 0.2)]
+    if skip:  # what a program could do that leaves out closed steps
+        X, t = X[:4], t[3:7]
+    with FlopCounterMode(display=False) as clocked:
+        phased_lstm(X, t, h, c, *weights, *clock)
+    with FlopCounterMode(display=False) as plain:
+        lstm(layer()[0], h, c, *weights)
+    return clocked.get_total_flops(), plain.get_total_flops()
+
+
+@claim(on=products, planted=[lambda _: products(skip=True)])
+def gate_saves_no_products(counted: tuple[int, int]) -> Finding:
+    """And the additions and multiplications in the products by weights are … with the
+    clock and … without: our program computes the proposals of all units at each step,
+    those of closed gates too."""
+    clocked, plain = counted
+    return every(
+        equal(clocked, plain, "operations in products, 30 steps, 4 units"),
+        above(plain, 0, "operations counted"),
+    )

@@ -1,5 +1,6 @@
 """The worlds of chapter 8: the time gate in exact arithmetic, and a phased LSTM."""
 
+import math
 from fractions import Fraction
 from math import floor
 
@@ -90,6 +91,11 @@ def phased(tape: Tape) -> None:
         x, before = tape.leaf("x", tape.normal(d, 1), t), (state, c)
         k = torch.rand(h, 1, generator=tape.generator, dtype=torch.float64)
         k = tape.leaf("k", k, t)
+        parts = (cell.weight_ih @ x + cell.weight_hh @ state).detach()
+        parts = (parts + (cell.bias_ih + cell.bias_hh)[:, None]).chunk(4)
+        for name, part in zip("ifg", parts, strict=False):
+            squash = torch.tanh if name == "g" else torch.sigmoid
+            tape.put(name, squash(part), t, source="torch's weights")
         for at, name in enumerate("hc"):
             new = tape.step(
                 rf"\tilde{{{name}}}",
@@ -108,6 +114,42 @@ def phased(tape: Tape) -> None:
 def lerp(k: Tensor, new: Tensor, old: Tensor) -> Tensor:
     """Let torch go from the old value to the new one, as far as the gate is open."""
     return torch.lerp(old, new, k)
+
+
+@world(
+    "clock-period",
+    sizes=[{"T": 10}, {"T": 20}, {"T": 30}],
+    ranges={"t": (1, "T")},
+    tight=True,
+)
+def clock_period(tape: Tape) -> None:
+    """Let one unit go through a period whose corners fall on steps, without leak.
+
+    In a tight draw its forget gate is nearly open.
+    """
+    T, r_on = tape.sizes["T"], (0.4, 0.4, 0.6)[tape.seed % 3]
+    tape.leaf("r_{\\mathrm{on}}", torch.tensor(r_on, dtype=torch.float64))
+    f = 0.3 + 0.6 * torch.rand((), generator=tape.generator, dtype=torch.float64)
+    f = tape.leaf("f", 1 - 1e-7 * f if tape.tight else f)
+    c = tape.leaf("c", tape.normal(), 0)
+    for t in range(1, T + 1):
+        apart = min((t - 1) % T, (1 - t) % T) / (r_on * T / 2)  # open about t = 1
+        k = tape.leaf("k", torch.tensor(max(0.0, 1 - apart), dtype=torch.float64), t)
+        x = tape.normal()
+        c = tape.step(
+            "c", lambda k, f, c, x=x: torch.lerp(c, f * c + x, k), (k, f, c), t
+        )
+
+
+@world("spread-bias", sizes=[{}])
+def spread_bias(tape: Tape) -> None:
+    """Add up the weights with which a cell feels an input, one step after another."""
+    b_f = tape.leaf("b_f", tape.normal())
+    tape.functions[r"\sigma"] = torch.sigmoid
+    tape.put("e", torch.tensor(math.e, dtype=torch.float64))
+    f = 1 / (1 + torch.exp(-b_f.detach()))
+    powers = f ** torch.arange(5000, dtype=torch.float64)
+    tape.put("D", powers.sum(), source="sum of 5000 weights")
 
 
 @world("shut", sizes=[{"h": 4, "T": 6}, {"h": 2, "T": 4}], ranges={"t": (1, "T")})
