@@ -30,7 +30,15 @@ from rnn_companion.tasks.memory import (
     palindromes,
     run_trial,
 )
-from rnn_companion.tasks.sweep import RECIPES, recipe_of, recorded, run_trials, trials
+from rnn_companion.tasks.sweep import (
+    RATES,
+    RECIPES,
+    factorial,
+    recipe_of,
+    recorded,
+    run_trials,
+    trials,
+)
 
 SMALL = Trial(
     length=3, encoding="one-hot", hidden_size=16, learning_rate=0.01, batch_size=64
@@ -390,6 +398,25 @@ def test_every_recorded_trial_is_there_with_every_seed() -> None:
     kept = [record.trial for record in RecordFile(RECORDED, TrialRecord).read()]
     assert len(set(kept)) == len(kept)
     assert kept == [record.trial for record in recorded(RECORDED, trials())]
+
+
+def test_the_small_trials_combine_every_start_rate_and_cell() -> None:
+    plan = factorial()
+    changed = {(t.cell, t.start, t.forget_bias, t.learning_rate, t.seed) for t in plan}
+    assert len(changed) == len(plan) == 2 * 2 * len(RATES) * 10
+    alike = {(t.length, t.encoding, t.hidden_size, t.batch_size, t.steps) for t in plan}
+    assert alike == {(15, "one-hot", 32, 32, 800)}
+    starts = {(t.cell, t.start, t.forget_bias) for t in plan}
+    assert starts == {
+        ("rnn", "uniform", None),
+        ("rnn", "orthogonal", None),
+        ("lstm", "uniform", None),
+        ("lstm", "uniform", 1.0),
+    }
+    file = RECORDED.with_name("memory-factorial.jsonl")
+    assert {r.trial for r in RecordFile(file, TrialRecord).read()} == set(plan)
+    with pytest.raises(MissingRecordError, match="palindromes --factorial --out"):
+        recorded("none.jsonl", plan)
 
 
 def test_a_recorded_trial_can_be_run_again() -> None:
