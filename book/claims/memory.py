@@ -146,7 +146,7 @@ def counted(times: float = 1.0) -> np.ndarray:
 @claim(on=counted, planted=[lambda _: counted(4.0), lambda data: data * [0, 2]])
 def memory_two_crossings(number: np.ndarray) -> Finding:
     r"""A weaker push has two states that it leads back to themselves, one on each side
-    of $h_{\mathrm{top}}$;"""
+    of $h_{\mathrm{top}}$."""
     return equal(number, np.ones((len(units()), 2)), "40 pairs of weight and push")
 
 
@@ -164,7 +164,7 @@ def sunk(share: float = 1.1) -> np.ndarray:
 
 @claim(on=sunk, planted=[lambda _: sunk(0.9)])
 def memory_stronger_push(ends: np.ndarray) -> Finding:
-    """a stronger one has none, and lets each positive state sink until the sign is
+    """A stronger one has none, and lets each positive state sink until the sign is
     lost."""
     ran = "the greatest of 40 states, 1 at first, after 200 pushes a tenth above"
     return below(ends.max(), 0, ran)
