@@ -6,7 +6,7 @@ import torch
 import yaml
 
 from rnn_companion import networks
-from rnn_companion.homework import collect, grade, warm
+from rnn_companion.homework import collect, grade, markup, warm
 from rnn_companion.homework.commands import add_homework
 from rnn_companion.homework.files import Course
 from rnn_companion.homework.grade import hidden_tests
@@ -20,6 +20,14 @@ def test_every_chapter_is_assigned_once() -> None:
     assigned = re.findall(r"\| `([\w-]+)` \|", GUIDE)
     assert set(chapters()) <= set(assigned)
     assert len(set(assigned)) == len(assigned)
+
+
+def test_minutes_are_those_of_the_exercises() -> None:
+    told = {c: int(m) for c, m in re.findall(r"\| `([\w-]+)` \| (\d+) \|", GUIDE)}
+    texts = {c: (ROOT / "book" / f"{c}.md").read_text("utf-8") for c in chapters()}
+    found = {c: sum(e.minutes for e in markup.in_chapter(t)) for c, t in texts.items()}
+    assert found.items() <= told.items()
+    assert f"{min(told.values())} to {max(told.values())} minutes" in GUIDE
 
 
 def test_limits_are_those_of_the_code() -> None:
