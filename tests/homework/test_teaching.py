@@ -37,7 +37,7 @@ def test_limits_are_those_of_the_code() -> None:
     )
     assert told in GUIDE
     assert grade.WHOLE == 120
-    assert "two minutes in all" in GUIDE
+    assert "two minutes together" in GUIDE
 
 
 def test_the_overlay_of_the_guide_is_right(course: Course) -> None:
