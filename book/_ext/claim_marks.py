@@ -73,9 +73,14 @@ def results_of(path: Path, kept: Path) -> list[Result]:
     now = key(path)
     if kept.exists() and (found := json.loads(kept.read_text("utf-8")))["key"] == now:
         return list(found["results"])
+    from rnn_companion.claims.registry import ClaimError
     from rnn_companion.sentences.run import examine, load_claims
 
-    rows = [examine(made).as_json() for made in load_claims(path)]
+    try:
+        rows = [examine(made).as_json() for made in load_claims(path)]
+    except ClaimError as error:
+        logger.warning("%s", error, location=str(path))
+        return []
     failed = [row for row in rows if row["problem"]]
     for row in failed:
         where = f"{path}:{row['line']}"
