@@ -168,9 +168,10 @@ class Trial(SphinxDirective):
         return [box]
 
 
-def in_order(row: Result) -> list[int]:
-    """Sort claims by the numbers in their ids."""
-    return [int(number) for number in re.findall(r"\d+", row["id"])]
+def in_order(row: Result) -> tuple[str, list[int], str]:
+    """Sort claims by source, then by the numbers in their ids."""
+    name = row["id"]
+    return row["source"]["source"], [int(n) for n in re.findall(r"\d+", name)], name
 
 
 def slug(verdict: str) -> str:
