@@ -141,7 +141,8 @@ def lyapunov_exponents(J: Tensor) -> Tensor:
     Notes
     -----
     Source: Benettin, Galgani, Giorgilli and Strelcyn (1980). For finite T the largest
-    is the growth of a column of the product, at most ``log |J_T ... J_1| / T``.
+    is the growth of a column of the product, at most ``log |J_T ... J_1| / T``. Where a
+    Jacobian sends the first column to zero, that is minus infinity.
     """
     if not len(square(J)):
         raise ValueError("there is no Jacobian: a sequence has at least one step")
