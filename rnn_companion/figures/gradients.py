@@ -233,15 +233,24 @@ def reaches(before: Tensor, after: Mapping[int, Tensor]) -> Picture:
     trained = {f"trained on {length} days": norms for length, norms in after.items()}
     curves(axes, trained, marks=8, markersize=5)
     axes.set(yscale="log", xlabel="lag (days back)", ylabel="norm of the derivative")
-    axes.legend(fontsize=9)
+    axes.legend(fontsize=9, loc="lower left")
+    near = min(10, len(before) - 1)  # the shortest windows, which end at once
+    inset = axes.inset_axes((0.52, 0.5, 0.46, 0.46))
+    inset.plot(range(near + 1), before[: near + 1], color=INK, linewidth=2.6)
+    curves(inset, {name: n[: near + 1] for name, n in trained.items()}, markersize=5)
+    inset.set(yscale="log", xlim=(-0.3, near + 0.3))
+    inset.set_title(f"the first {near} days", fontsize=9)
+    inset.tick_params(labelsize=8)
     ends = [f"{float(norms[-1]):.1e} at lag {T}" for T, norms in after.items()]
     return Picture(
         fig,
         alt="Norm of the derivative of the last state against the lag in days, on a "
         f"logarithmic axis. Untrained, {float(before[-1]):.1e} at lag "
-        f"{len(before) - 1}; trained, {', '.join(ends)}.",
+        f"{len(before) - 1}; trained, {', '.join(ends)}. An inset enlarges the first "
+        "days.",
         caption="How far a gradient reaches on windows of prices (medians over some "
-        "windows), before training and after it.",
+        "windows), before training and after it. The small picture enlarges the first "
+        "days, where the short windows end.",
     )
 
 
