@@ -16,6 +16,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rnn_companion.forecasting.experiment import run
@@ -42,6 +43,10 @@ def main() -> None:
     for kind in ("return", "range"):
         out, prices = RECORDS / "targets.jsonl", target(load_prices(), kind)
         record(out, prices, grid(hidden_size=32, epochs=10), *machine, "last")
+    sgd = Experiment(cell="lstm", hidden_size=32, epochs=12, optimizer="sgd")
+    for rate in (0.001, 0.1):  # chapter 4, beside the live run of seed 0
+        seeds = [replace(sgd, learning_rate=rate, seed=s) for s in range(10)]
+        record(RECORDS / "rates.jsonl", series[""], seeds, *machine, "none")
     if settings.report_data:
         series["-report"] = load_prices(settings.report_data)
     for seed in settings.seeds:

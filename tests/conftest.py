@@ -1,8 +1,10 @@
 """What all tests share."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +27,16 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+SLOW = re.compile(r"^pytestmark = pytest\.mark\.(slow|book)\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import what is slow throughout, where it would be left out."""
+    if config.getoption("markexpr") != "not slow" or collection_path.suffix != ".py":
+        return None
+    return SLOW.search(collection_path.read_text(encoding="utf-8")) and True
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups

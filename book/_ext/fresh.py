@@ -14,6 +14,7 @@ is not plain Python) the chapter depends on the whole package.
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kernels import preload
 from myst_nb.core.read import create_nb_reader, read_myst_markdown_notebook
 from runs import Run, Runs
 
@@ -162,6 +164,7 @@ def _exports(stub: Path, parent: str) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=4)  # a chapter that is read asks three times
 def chapter_code(text: str) -> str:
     """Take the code cells out of a chapter."""
     cells = read_myst_markdown_notebook(text).cells
@@ -271,6 +274,8 @@ class Fresh:
         stale = {name: run for name, run in runs.items() if not run.is_cached()}
         if stale:
             import matplotlib.font_manager  # noqa: F401 - its first use prints a message
+
+            preload(app.config.fresh_preload)
         self.runs = Runs(stale)
 
     def run_of(self, env: Any, docname: str) -> Run | None:  # noqa: ANN401
@@ -305,8 +310,12 @@ class Fresh:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     fresh = Fresh()
+    # Pages are millions of small objects, none of them garbage: to look for some at
+    # each 700 new ones takes a sixth of a build.
+    gc.set_threshold(200_000, 50, 50)
     app.add_config_value("fresh_package", "rnn_companion", "env", str)
     app.add_config_value("fresh_first", [], "", list)
+    app.add_config_value("fresh_preload", [], "", list)
     app.connect("builder-inited", fresh.prepare)
     app.connect("env-get-outdated", fresh.find_stale)
     app.connect("env-before-read-docs", fresh.begin)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -101,11 +102,14 @@ def problems(listed: list[Symbol], used: Used) -> Iterator[str]:
     for name, chapter, _ in meanings:
         if (name, chapter) not in places:
             yield f"{name} is listed for chapter {chapter}, which does not have it"
+    shared = Counter((n, c) for n, c, _ in meanings)
     for symbol in listed:
-        first = places.get((symbol.names[0], min(symbol.chapters)), [])
-        if first and symbol.first not in first:
-            said = f"{symbol.names[0]}: chapter {min(symbol.chapters)} has it first in"
-            yield f"{said} {first[0]}, not in {symbol.first or 'no equation'}"
+        name, chapter = where = symbol.names[0], min(symbol.chapters)
+        labels = places.get(where, [])
+        possible = labels if shared[where] > 1 else labels[:1]
+        if labels and symbol.first not in possible:
+            said = f"{name}: chapter {chapter} has it first in"
+            yield f"{said} {labels[0]}, not in {symbol.first or 'no equation'}"
     yield from unexplained(listed)
 
 

@@ -293,9 +293,7 @@ def upper_entries() -> np.ndarray:
 
 @claim(on=upper_entries, planted=[lambda rows: rows[:, ::-1]])
 def gradients_exceeds_before(rows: np.ndarray) -> Finding:
-    r"""where $n \lambda^{n-1} c$ exceeds one for large $c$ before it decays, even if
-    $0 < |\lambda| < 1$.
-    """
+    r"""where $n \lambda^{n-1} \nu$ exceeds one for large $\nu$ before it decays, even if $0 < |\lambda| < 1$."""
     ran = "the upper entry of 400 powers, lambda = 0.4, -0.4 and 0.9"
     return every(
         above(rows[:, 0].min(), 1, f"{ran}: the largest"),
@@ -342,10 +340,7 @@ def two_shifts() -> tuple[Tensor, Tensor]:
 
 @claim(on=two_shifts, planted=[lambda pair: (pair[0], pair[0])])
 def gradients_radii_do_not_decide(pair: tuple[Tensor, Tensor]) -> Finding:
-    r"""In a real network the Jacobians differ from step to step, and then not even the
-    spectral radius of each of them decides: $N$ and $N^\top$ have spectral radius 0,
-    their product has ….
-    """
+    r"""In a real network the Jacobians differ from step to step, and then not even the spectral radius of each of them decides: $M_2$ and $M_2^\top$ have spectral radius 0, their product has …."""
     radii = [gradients.spectral_radius(M) for M in pair]
     return every(
         below(max(radii), 1e-12, "the spectral radius of each"),

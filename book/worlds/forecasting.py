@@ -35,18 +35,18 @@ def forecasting(tape: Tape) -> None:
         tape.put("r", change.log1p(), n, source="pandas.Series.pct_change")
 
 
-@world("leak", [{"m": 3}, {"m": 4}, {"m": 2}])
+@world("leak", [{"T": 3}, {"T": 4}, {"T": 2}])
 def leak(tape: Tape) -> None:
-    """Deal each of the m other windows that hold a day to training, or not."""
-    m, a = tape.sizes["m"], Fraction(3 + tape.seed, 7)
+    """Deal each of the T other windows that hold a day to training, or not."""
+    T, a = tape.sizes["T"], Fraction(3 + tape.seed, 7)
     caught = sum(
         Fraction(
-            a ** sum(deal) * (1 - a) ** (m - sum(deal))  # of all deals, one by one
+            a ** sum(deal) * (1 - a) ** (T - sum(deal))  # of all deals, one by one
         )
-        for deal in product((0, 1), repeat=m)
+        for deal in product((0, 1), repeat=T)
         if any(deal)
     )
-    tape.put("a", float(a))
+    tape.put(r"P_{\mathrm{train}}", float(a))
     tape.put(r"P_{\mathrm{leak}}", float(caught), source="all deals, in fractions")
 
 

@@ -107,7 +107,7 @@ def powers(tape: Tape) -> None:
     tape.leaf("W", W + W.T if tape.tight else W)
     tape.functions[r"\rho"] = largest_modulus
     tape.leaf(r"\lambda", tape.normal() + 2)
-    tape.leaf("c", tape.normal() + 3)
+    tape.leaf(r"\nu", tape.normal() + 3)
     Q = torch.empty(h, h, dtype=torch.float64)
     nn.init.orthogonal_(Q, generator=tape.generator)
     tape.put("Q", Q, source="torch.nn.init.orthogonal_")
@@ -119,8 +119,8 @@ def counterexamples(tape: Tape) -> None:
     """Build the matrices whose entries mislead."""
     h = tape.sizes["h"]
     entries = torch.full((h, h), 0.9, dtype=torch.float64)
-    tape.put("A", entries, source="torch.full")
-    tape.put("N", torch.diag(torch.full((h - 1,), 2.0), 1), source="torch.diag")
+    tape.put("M_1", entries, source="torch.full")
+    tape.put("M_2", torch.diag(torch.full((h - 1,), 2.0), 1), source="torch.diag")
 
 
 # One unit
@@ -170,7 +170,7 @@ def clip(tape: Tape) -> None:
     g = tape.leaf("g", 3 * tape.normal(tape.sizes["h"], 1))
     size = torch.linalg.vector_norm(g.detach())
     c = size * (0.3 if tape.seed < 2 else 2.5)
-    tape.leaf("c", c)
+    tape.leaf(r"g_{\max}", c)
     weight = nn.Parameter(torch.zeros_like(g))
     weight.grad = g.detach().clone()
     nn.utils.clip_grad_norm_([weight], float(c))
@@ -195,14 +195,14 @@ def decay(tape: Tape) -> None:
 
 @world("grad-forcing", SIZES)
 def forcing(tape: Tape) -> None:
-    """Feed a network its own outputs; of the states s some units are replaced."""
+    """Feed a network its own outputs; with a bar, some units are replaced."""
     d, h, T = (tape.sizes[n] for n in "dhT")
     W_xh = tape.leaf("W_{xh}", tape.normal(h, d))
     W_hh = tape.leaf("W_{hh}", tape.normal(h, h))
     W_hq = tape.leaf("W_{hq}", tape.normal(d, h))
     b = tape.leaf("b_h", tape.normal(h, 1))
     state = tape.leaf("h", tape.normal(h, 1), 0)
-    clamped = tape.leaf("s", tape.normal(h, 1), 0)
+    clamped = tape.leaf(r"\bar{h}", tape.normal(h, 1), 0)
     m = (torch.arange(h) % 2).double().view(h, 1)
     tape.put("m", m)
     for t in range(1, T + 1):
@@ -214,7 +214,7 @@ def forcing(tape: Tape) -> None:
         def mixed(U: Tensor, s: Tensor, y: Tensor, b: Tensor) -> Tensor:
             return torch.tanh(U @ torch.where(m == 1, y, s) + b)
 
-        clamped = tape.step("s", mixed, (W_hh, clamped, y, b), t)
+        clamped = tape.step(r"\bar{h}", mixed, (W_hh, clamped, y, b), t)
 
 
 # Truncation

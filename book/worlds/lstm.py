@@ -52,8 +52,9 @@ def gru(tape: Tape) -> None:
     states = []
     for t in range(1, T + 1):
         x, h_prev = tape.leaf("x", tape.normal(d, 1), t), state
+        entering = (W_h, h_prev, b_hn)
         m = tape.step(
-            "m", lambda W_h, s, b_hn: W_h[2 * h :] @ s + b_hn, (W_h, h_prev, b_hn), t
+            r"\tilde{n}", lambda W_h, s, b_hn: W_h[2 * h :] @ s + b_hn, entering, t
         )
         enters = (W_x, x, W_h, h_prev, b)
         r = tape.step("r", lambda *e: torch.sigmoid(stacked(*e)[:h]), enters, t)
@@ -125,11 +126,11 @@ def counts(tape: Tape) -> None:
 @world("forget-bias", sizes=[{"N": 7}])
 def forget_bias(tape: Tape) -> None:
     """Find by bisection when a gate with this bias has forgotten half."""
-    beta = tape.leaf(r"\beta", tape.normal() + 1.5)
+    b_f = tape.leaf("b_f", tape.normal() + 1.5)
     low, high = 0.0, 1e4
     for _ in range(200):
         middle = (low + high) / 2
-        kept = torch.sigmoid(beta.detach()) ** middle
+        kept = torch.sigmoid(b_f.detach()) ** middle
         low, high = (middle, high) if kept > 0.5 else (low, middle)
     tape.put("n", low, source="bisection")
     tape.functions[r"\sigma"] = torch.sigmoid

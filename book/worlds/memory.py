@@ -12,18 +12,18 @@ SIZES = [{"T": 5}, {"T": 7}, {"T": 4}]
 def latch(tape: Tape) -> None:
     """Run one tanh unit whose first input has written a sign, but in two draws.
 
-    There the first state is below m; in one of the two the second input lifts it.
-    In a tight draw every later input pushes back with all its strength, and the
-    first state is no larger than it has to be.
+    There the first state is below the resting one; in one of the two the second
+    input lifts it. In a tight draw every later input pushes back with all its
+    strength, and the first state is no larger than it has to be.
     """
     T = tape.sizes["T"]
     w = tape.leaf("w", 3 + tape.normal().abs())
     kappa = tape.leaf(r"\kappa", 0.5 * torch.rand((), generator=tape.generator) + 0.2)
-    m = tape.put("m", held(w, kappa), source="iteration from above")
+    m = tape.put(r"h_\star", held(w, kappa), source="iteration from above")
     h = tape.leaf("h", torch.zeros(()), 0)
     for t in range(1, T + 1):
-        u_t = tape.leaf("u", pushed(tape, m, kappa, t), t)
-        h = tape.step("h", lambda w, h, u_t: torch.tanh(w * h + u_t), (w, h, u_t), t)
+        x_t = tape.leaf("x", pushed(tape, m, kappa, t), t)
+        h = tape.step("h", lambda w, h, x_t: torch.tanh(w * h + x_t), (w, h, x_t), t)
     tape.confirm(h, torch_last_state(tape), "torch.nn.RNN")
 
 
@@ -55,7 +55,7 @@ def torch_last_state(tape: Tape) -> Tensor:
     rnn.get_parameter("weight_ih_l0").data.fill_(1.0)
     rnn.get_parameter("weight_hh_l0").data.fill_(tape.values["w", (), ()].item())
     with torch.no_grad():
-        x = torch.stack([tape.values["u", (t,), ()] for t in range(1, T + 1)])
+        x = torch.stack([tape.values["x", (t,), ()] for t in range(1, T + 1)])
         last: Tensor = rnn(x.view(T, 1, 1))[1]
     return last.view(())
 
@@ -89,12 +89,12 @@ def orthogonal(tape: Tape) -> None:
 def forget_start(tape: Tape) -> None:
     """Let torch's LSTM cell run on with its input gate shut."""
     T = tape.sizes["T"]
-    beta = tape.leaf(r"\beta", tape.normal() + 1)
+    b_f = tape.leaf("b_f", tape.normal() + 1)
     cell = nn.LSTMCell(1, 1, dtype=torch.float64)
     for name, parameter in cell.named_parameters():
         parameter.data.zero_()
         if name == "bias_ih":
-            parameter.data[:2] = torch.tensor([-1e4, beta.item()], dtype=torch.float64)
+            parameter.data[:2] = torch.tensor([-1e4, b_f.item()], dtype=torch.float64)
     h, c = torch.zeros(1, 1, dtype=torch.float64), tape.normal(1, 1)
     for t in range(1, T + 1):
         tape.put("c", c.view(()).detach(), t, source="torch.nn.LSTMCell")

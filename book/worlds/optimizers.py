@@ -67,7 +67,7 @@ def momentum(tape: Tape) -> None:
 @world("rmsprop", sizes=SIZES, ranges=RANGES)
 def rmsprop(tape: Tape) -> None:
     """Take steps in units of the root mean square; eps is large enough to be seen."""
-    setting(tape, eta=0.3, beta=0.6)
+    setting(tape, eta=0.3, beta__2=0.6)
     same_everywhere(tape, 0.05)
     torch_steps(
         tape, torch.optim.RMSprop, {"v": "square_avg"}, lr=0.3, alpha=0.6, eps=0.05
@@ -93,7 +93,7 @@ def adam(tape: Tape) -> None:
 
 @world("bowl", sizes=[{"N": 5}, {"N": 8}], ranges={"k": (1, "N")})
 def bowl(tape: Tape) -> None:
-    """Let torch descend into w^2/2: plainly from w_0, and RMSprop to where it ends.
+    """Let torch descend into a bowl: plainly in x, and RMSprop in w to where it ends.
 
     In one draw epsilon is so large that RMSprop does not end in a cycle.
     """
@@ -107,9 +107,9 @@ def bowl(tape: Tape) -> None:
         jumping.grad = jumping.detach().clone()
         jumper.step()
     for k in range(tape.sizes["N"] + 1):
-        tape.put("w", plain.detach().clone(), k, source="torch.optim.SGD")
+        tape.put("x", plain.detach().clone(), k, source="torch.optim.SGD")
         source = f"torch.optim.RMSprop, after {steps} steps"
-        tape.put("x", jumping.detach().clone(), k, source=source)
+        tape.put("w", jumping.detach().clone(), k, source=source)
         for weight, optimizer in ((plain, slow), (jumping, jumper)):
             weight.grad = weight.detach().clone()
             optimizer.step()

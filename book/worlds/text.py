@@ -50,17 +50,17 @@ def text_start(tape: Tape) -> None:
 
 @world("text-course", sizes=[{"V": 5, "T": 4}, {"V": 3, "T": 6}])
 def text_course(tape: Tape) -> None:
-    """Tell T characters; p_t is the probability of the one that came."""
+    """Tell T characters; p_t with a hat is the probability of the one that came."""
     V, T = tape.sizes["V"], tape.sizes["T"]
     scores = tape.normal(T, V)
     truth = torch.randint(V, (T,), generator=tape.generator)
     for t in range(1, T + 1):
         row = scores[t - 1 : t]
-        tape.leaf("p", torch.softmax(row, 1)[0, truth[t - 1]], t)
+        tape.leaf(r"\hat{p}", torch.softmax(row, 1)[0, truth[t - 1]], t)
         loss = F.cross_entropy(row, truth[t - 1 : t])
         tape.put(r"\ell", loss, t, source=CROSS_ENTROPY)
     tape.put("L", F.cross_entropy(scores, truth), source=CROSS_ENTROPY)
-    together = torch.stack([tape.values["p", (t,), ()] for t in range(1, T + 1)])
+    together = torch.stack([tape.values[r"\hat{p}", (t,), ()] for t in range(1, T + 1)])
     tape.put(r"\mathrm{PPL}", together.prod() ** (-1 / T), source="the geometric mean")
 
 

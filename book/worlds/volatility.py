@@ -46,31 +46,31 @@ def ranges(tape: Tape) -> None:
     tape.put(r"\nu_r", sigma**4 * float(squared[0]), source="scipy.integrate.quad")
 
 
-@world("days", [{"N": 7, "K": 3}, {"N": 9, "K": 4}, {"N": 8, "K": 5}])
+@world("days", [{"N": 7, "M": 3}, {"N": 9, "M": 4}, {"N": 8, "M": 5}])
 def days(tape: Tape) -> None:
     """Draw a series and its autocorrelations."""
-    N, K = tape.sizes["N"], tape.sizes["K"]
-    z = tape.normal(N).cumsum(0)
+    N, M = tape.sizes["N"], tape.sizes["M"]
+    y = tape.normal(N).cumsum(0)
     for n in range(1, N + 1):
-        tape.put("z", z[n - 1], n)
-    tape.put(r"\bar{z}", z.mean())
-    for k, value in enumerate(acf(z.numpy(), nlags=K, fft=True)):
+        tape.put("y", y[n - 1], n)
+    tape.put(r"\bar{y}", y.mean())
+    for k, value in enumerate(acf(y.numpy(), nlags=M, fft=True)):
         tape.put(r"\hat{\rho}", float(value), k, source="statsmodels acf")
 
 
-@world("noisy-level", [{"m": 3}, {"m": 5}, {"m": 4}])
+@world("noisy-level", [{"T": 3}, {"T": 5}, {"T": 4}])
 def noisy_level(tape: Tape) -> None:
-    """Forecast a constant level behind noise, from one day and from m."""
-    m, s = tape.sizes["m"], 0.5 + tape.seed
-    covariance = s**2 * np.eye(m + 1)  # of m days and of the day to come
+    """Forecast a constant level behind noise, from one day and from T."""
+    T, s = tape.sizes["T"], 0.5 + tape.seed
+    covariance = s**2 * np.eye(T + 1)  # of T days and of the day to come
 
     def error(days: int) -> float:
-        w = np.r_[np.zeros(m - days), np.full(days, 1 / days), -1.0]
+        w = np.r_[np.zeros(T - days), np.full(days, 1 / days), -1.0]
         return float(w @ covariance @ w)
 
-    tape.put("s", s)
+    tape.put(r"\sigma_{\mathrm{noise}}", s)
     tape.put("E_1", error(1), source="the covariance of all days")
-    tape.put("E_m", error(m), source="the covariance of all days")
+    tape.put("E_T", error(T), source="the covariance of all days")
 
 
 @world("smoothing", [{"N": 6}, {"N": 4}, {"N": 5}], ranges={"n": (1, "N")})
@@ -101,16 +101,16 @@ def har(tape: Tape) -> None:
     tape.put(r"\hat{y}", forecast, N + 1, source="pandas.Series.rolling")
 
 
-@world("losses", [{"N": 9, "K": 2}, {"N": 8, "K": 3}, {"N": 11, "K": 2}])
+@world("losses", [{"N": 9, "M": 2}, {"N": 8, "M": 3}, {"N": 11, "M": 2}])
 def losses(tape: Tape) -> None:
     """Compare the losses of two forecasts, day by day."""
-    N, K = tape.sizes["N"], tape.sizes["K"]
+    N, M = tape.sizes["N"], tape.sizes["M"]
     d = 0.3 + tape.normal(N)
     for n in range(1, N + 1):
         tape.put("d", d[n - 1], n)
-    for k, value in enumerate(acovf(d.numpy(), fft=True, nlag=K)):
+    for k, value in enumerate(acovf(d.numpy(), fft=True, nlag=M)):
         tape.put(r"\hat{\gamma}", float(value), k, source="statsmodels acovf")
-    fit = OLS(d.numpy(), np.ones(N)).fit(cov_type="HAC", cov_kwds={"maxlags": K})
+    fit = OLS(d.numpy(), np.ones(N)).fit(cov_type="HAC", cov_kwds={"maxlags": M})
     tape.put(r"\bar{d}", float(fit.params[0]))
     tape.put(r"\hat{V}", N * float(fit.bse[0]) ** 2, source="statsmodels HAC")
     tape.put(r"\mathrm{DM}", float(fit.tvalues[0]), source="statsmodels HAC")

@@ -71,6 +71,7 @@ def paths(heads: Tensor, links: Tensor, uses: Tensor, terms: Tensor) -> Frames:
         "is the only one between them; the numbers on it are its factors, and their "
         "product is the framed entry of the table. The sum of the table is the "
         "gradient of the loss with respect to that one weight.",
+        steady=True,
     )
 
 

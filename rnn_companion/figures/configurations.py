@@ -117,6 +117,7 @@ def influences(reach: Sequence[tuple[Layout, Influence]]) -> Frames:
         alt,
         "How strongly one input moves each output, at the start of training. Shaded: "
         "the days that are read.",
+        steady=True,
     )
 
 

@@ -296,6 +296,7 @@ def forecasts(records: Mapping[Experiment, Record], days: int = 60) -> Frames:
         caption=f"Choose a network of the grid: its forecasts of the last {days} "
         "validation days, each made after reading a whole window. From records; the "
         "scale is the same for all.",
+        steady=True,
     )
 
 

@@ -95,6 +95,7 @@ def radius(eigenvalues: ByState, norms: ByState, bounds: ByState) -> Frames:
         "recurrent matrix and the unit circle. Right: the norm of the derivative "
         "against the lag, as measured; the power of the spectral radius; and the "
         "bound. Without inputs (scale 0) all units stay at zero, where tanh is linear.",
+        steady=True,
     )
 
 
@@ -429,6 +430,7 @@ def laboratory(
         "counts the paths of each lag, on average; the exact gradient counts all of "
         "them once. Right: its bias and its spread, as shares of the norm of the exact "
         "gradient; a zero is drawn at the left edge.",
+        steady=True,
     )
 
 

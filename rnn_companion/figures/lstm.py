@@ -166,6 +166,7 @@ def gates_by_hand(candidates: Sequence[float]) -> Frames:
         "step; in the middle what the cell keeps of its past and what is written into "
         "it; below, what it shows.",
         live={"sequence": default},
+        steady=True,
     )
 
 

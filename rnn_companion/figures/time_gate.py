@@ -40,6 +40,7 @@ def clock() -> Frames:
         caption="One unit's clock, without leak. Above, how far the gate is open; a "
         "dot for each step of the sequence. Below, how much of the state of each step "
         "is left after the last one, the product of all 1 - k that follow.",
+        steady=True,
     )
 
 

@@ -4,6 +4,7 @@ Source: Neil, Pfeiffer & Liu (2016), *Phased LSTM*.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,9 +32,13 @@ def _layer(
     """
     K = gate(times[..., None], tau, s, r_on, alpha)  # (T, h) or (T, B, h)
     K = K if times.dim() == 2 else K[:, None]
-    A = (X @ W_x.T + b).to(W_h.dtype)  # (T, B, 4h)
-    zero = X.new_zeros(X.shape[1], len(s))
-    H, C = _Steps.apply(A, K, zero, zero, W_h)  # type: ignore[no-untyped-call]
+    return _from_zero(X @ W_x.T + b, K, W_h)
+
+
+def _from_zero(A: Tensor, K: Tensor, W_h: Tensor) -> tuple[Tensor, Tensor]:
+    zero = A.new_zeros(*A.shape[1:-1], W_h.shape[-1], dtype=W_h.dtype)
+    steps = _Steps.apply(A.to(W_h.dtype), K, zero, zero, W_h)  # type: ignore[no-untyped-call]
+    H, C = steps
     return H, C
 
 
@@ -41,7 +46,8 @@ class _Steps(torch.autograd.Function):
     """The steps of a layer and their gradients by hand, in far fewer operations.
 
     From A = W_x x_t + b of all steps, `(T, B, 4h)`, and the gates K, `(T, B or 1, h)`.
-    The states h and c lie side by side in S, `(T + 1, 2, B, h)`.
+    The states h and c lie side by side in S, `(T + 1, 2, B, h)`. Several networks may
+    stand in one more dimension before B, and the first of W_h.
     """
 
     @staticmethod
@@ -52,12 +58,12 @@ class _Steps(torch.autograd.Function):
         opened = A.new_empty(len(A), 2, *H_0.shape)  # what an LSTM would make of S
         S = A.new_empty(len(A) + 1, 2, *H_0.shape)
         S[0, 0], S[0, 1] = H_0, C_0
-        parts = (A, gates, *gates.chunk(4, 2), opened, *opened.unbind(1))
+        parts = (A, gates, *gates.chunk(4, -1), opened, *opened.unbind(1))
         before = (S[:-1], *S[:-1].unbind(1))
         for a, pre, i, f, g, o, new, h_new, c_new, s, h, c, after, k in zip(
             *parts, *before, S[1:], K, strict=True
         ):
-            torch.addmm(a, h, W_h.T, out=pre)
+            _add_product(a, h, W_h.mT, out=pre)
             i.sigmoid_(), f.sigmoid_(), g.tanh_(), o.sigmoid_()
             torch.addcmul(f * c, i, g, out=c_new)
             torch.mul(o, c_new.tanh(), out=h_new)
@@ -72,9 +78,9 @@ class _Steps(torch.autograd.Function):
         dS = torch.zeros_like(S)
         dS[1:, 0], dS[1:, 1] = dH, dC
         h_by_c, c_by_a, h_by_a = _slopes(gates, opened[:, 1], S[:-1, 1])
-        dA = gates.new_empty(*c_by_a.shape[:2], 4, c_by_a.shape[3])  # (T, B, 4, h)
-        parts = (K, dS[1:], dS[:-1], *dS[:-1].unbind(1), gates.chunk(4, 2)[1])
-        parts = (*parts, h_by_c, c_by_a, h_by_a, dA[:, :, :3], dA[:, :, 3:], dA)
+        dA = gates.new_empty(*c_by_a.shape[:-2], 4, c_by_a.shape[-1])  # (T, B, 4, h)
+        parts = (K, dS[1:], dS[:-1], *dS[:-1].unbind(1), gates.chunk(4, -1)[1])
+        parts = (*parts, h_by_c, c_by_a, h_by_a, dA[..., :3, :], dA[..., 3:, :], dA)
         for k, ds, to, to_h, to_c, f, hc, ca, ha, da, da_o, all_da in reversed(
             [*zip(*parts, strict=True)]
         ):
@@ -82,25 +88,30 @@ class _Steps(torch.autograd.Function):
             to.add_(ds).sub_(opened_d)
             dh, dc = opened_d.unbind()
             dc.addcmul_(dh, hc)
-            torch.mul(ca, dc[:, None], out=da)
-            torch.mul(ha, dh[:, None], out=da_o)
-            to_h.addmm_(all_da.flatten(1), W_h)
+            torch.mul(ca, dc[..., None, :], out=da)
+            torch.mul(ha, dh[..., None, :], out=da_o)
+            _add_product(to_h, all_da.flatten(-2), W_h, out=to_h)
             to_c.addcmul_(dc, f)
         dK = (dS[1:] * (opened - S[:-1])).sum(1).sum_to_size(K.shape)  # `eq-gate-dL`
-        dA = dA.flatten(2)
-        dW_h = dA.flatten(0, 1).T @ S[:-1, 0].flatten(0, 1)
-        return dA, dK, dS[0, 0], dS[0, 1], dW_h
+        dA = dA.flatten(-2)
+        rows, states = (v.movedim(0, -3).flatten(-3, -2) for v in (dA, S[:-1, 0]))
+        return dA, dK, dS[0, 0], dS[0, 1], rows.mT @ states
+
+
+def _add_product(to: Tensor, left: Tensor, right: Tensor, out: Tensor) -> None:
+    """Add a product of matrices, or one for each of several networks."""
+    (torch.addmm if right.dim() == 2 else torch.baddbmm)(to, left, right, out=out)
 
 
 def _slopes(gates: Tensor, c: Tensor, c_before: Tensor) -> tuple[Tensor, ...]:
     """Differentiate an LSTM's h by c, c by the pre-activations of i, f, g, h by o's."""
-    i, f, g, o = gates.chunk(4, 2)
+    i, f, g, o = gates.chunk(4, -1)
     by_i, by_f, by_g = g * i * (1 - i), c_before * f * (1 - f), i * (1 - g**2)
     by_o = c.tanh() * o * (1 - o)
     return (
         o * (1 - c.tanh() ** 2),
-        torch.stack([by_i, by_f, by_g], 2),  # (T, B, 3, h)
-        by_o[:, :, None],
+        torch.stack([by_i, by_f, by_g], -2),  # (T, B, 3, h)
+        by_o[..., None, :],
     )
 
 
@@ -205,3 +216,42 @@ class PhasedLSTM(nn.Module):
         weights = self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0
         H, C = _layer(X, times, *weights, self.tau, self.s, self.r_on, self.alpha)
         return H, (H[-1], C[-1])
+
+    @staticmethod
+    def side_by_side(
+        models: Sequence["PhasedLSTM"], X: Tensor, times: Tensor
+    ) -> Tensor:
+        """Run several models as one batch, which takes less than one after the other.
+
+        ``H[s] = models[s](X[s], times[s])[0]``
+
+        Parameters
+        ----------
+        models : sequence of PhasedLSTM
+            S models of one shape and leak.
+        X : Tensor, `(S, T, B, d)`
+            The inputs of each.
+        times : Tensor, `(S, T, B)`
+            When each step happens.
+
+        Returns
+        -------
+        Tensor, `(S, T, B, h)`
+            The hidden states.
+
+        Raises
+        ------
+        ValueError
+            If the models differ in shape or leak.
+        """
+        shapes_and_leaks = {(m.weight_ih_l0.shape, m.alpha) for m in models}
+        if len(shapes_and_leaks) > 1:
+            raise ValueError("models side by side must have one shape and one leak")
+        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "tau", "s", "r_on")
+        W_x, W_h, b, *clock = (
+            torch.stack([getattr(model, name) for model in models]) for name in names
+        )
+        tau, s, r_on = (part[:, None] for part in clock)  # (S, 1, h)
+        K = gate(times.transpose(0, 1)[..., None], tau, s, r_on, models[0].alpha)
+        H, _ = _from_zero(X.transpose(0, 1) @ W_x.mT + b[:, None], K, W_h)
+        return H.transpose(0, 1)

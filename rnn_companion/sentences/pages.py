@@ -16,6 +16,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 from rnn_companion.notebooks.blocks import parser
@@ -34,6 +35,7 @@ ROLE = re.compile(r"\{[\w:]+\}`[^`]*`")
 END = re.compile(
     r"[.!?][\"”)*_]*(?:\s*<!--[^>]*-->)*(?=\s+[\"“(*_\[{`$]*[A-Z0-9…]|\s*$)|\n\s*\n"
 )
+SILENT = {"raw", "bibliography", "trial", "eval-rst"}  # directives without sentences
 SHORT = re.compile(r"\b(?:[A-Z]|e\.g|i\.e|cf|vs|al|[Nn]o|[Ee]q|[Ss]ec|[Ff]ig)$")
 
 
@@ -152,7 +154,7 @@ def _fenced(info: str, content: str, line: int) -> Iterator[tuple[str, str, int]
             yield "cell", "", line
         for written, at in computed(content):
             yield "prose", written, line + at
-    elif info.strip().startswith("{") and name not in {"raw", "bibliography", "trial"}:
+    elif info.strip().startswith("{") and name not in SILENT:
         yield from _pieces(content, line)
 
 
@@ -206,6 +208,34 @@ def _sentence(
     marks = COMMENT.findall(piece)
     claims = tuple(name for kind, name in marks if kind == "claim")
     yield Sentence(file, at, plain, claims, tuple(n for k, n in marks if k == "strong"))
+
+
+def stated_in(book: Path) -> dict[str, Stated]:
+    """Read the sentences of the claims beside a book's pages, without running them.
+
+    Parameters
+    ----------
+    book
+        The folder of the pages.
+
+    Returns
+    -------
+    dict of str to Stated
+        By id.
+    """
+    found = {}
+    for path in sorted((book / "claims").glob("[!_]*.py")):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and _is_claim(node):
+                sentence = " ".join((ast.get_docstring(node) or "").split())
+                place = f"{path}:{node.lineno}"
+                found[node.name.replace("_", "-")] = Stated(sentence, place)
+    return found
+
+
+def _is_claim(function: ast.FunctionDef) -> bool:
+    calls = [getattr(decorator, "func", None) for decorator in function.decorator_list]
+    return any(getattr(call, "id", "") == "claim" for call in calls)
 
 
 def problems(

@@ -53,12 +53,16 @@ def load_claims(path: Path) -> list[Claim]:
 
     Raises
     ------
-    EquationError
+    ClaimError
         If the file does not run.
     """
+    from rnn_companion.equations import EquationError
     from rnn_companion.equations.worlds import import_file
 
-    module = import_file(path.resolve())
+    try:
+        module = import_file(path.resolve())
+    except EquationError as error:
+        raise ClaimError(str(error)) from error
     return [made for made in vars(module).values() if isinstance(made, Claim)]
 
 

@@ -19,7 +19,6 @@ from rnn_companion.claims import (
     sign_test,
     swapped,
 )
-from rnn_companion.equations import EquationError
 from rnn_companion.sentences.formulas import formula
 from rnn_companion.sentences.run import book_claims, examine, load_claims, survey
 
@@ -187,7 +186,7 @@ def test_two_claims_of_one_id_are_refused(tmp_path: Path) -> None:
 def test_a_file_that_does_not_run_is_named(tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
     path.write_text("1 / 0\n")
-    with pytest.raises(EquationError, match=r"broken.py: ZeroDivisionError"):
+    with pytest.raises(ClaimError, match=r"broken.py: ZeroDivisionError"):
         load_claims(path)
 
 

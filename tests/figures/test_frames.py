@@ -115,6 +115,37 @@ def test_the_readers_settings_leave_the_style_alone() -> None:
         assert Picture(lines(), "Four lines", "Lines.").png == plain
 
 
+def test_steady_frames_keep_the_first_ones_axes(in_book: None) -> None:
+    """A state that needs less room than the first one is drawn in the same place."""
+
+    @figure
+    def wide(digits: int) -> Figure:
+        fig, ax = plt.subplots()
+        ax.set_yticks([0, 1], ["0" * digits] * 2)
+        fig.suptitle("a title")
+        return fig
+
+    def left_edge(png: str) -> int:
+        data = base64.b64decode(png.partition(",")[2])
+        dark = np.asarray(Image.open(BytesIO(data)).convert("L"))[150:-150] < 100
+        return int(dark.mean(0).argmax())  # the column of the left spine
+
+    shown = {"draw": wide, "controls": {"digits": [3, 1]}, "alt": lambda digits: "."}
+    still, moving = (
+        [left_edge(png) for png in _pngs(frames(**shown, steady=s))]
+        for s in (True, False)
+    )
+    assert still[0] == still[1] == moving[0] > moving[1] + 10
+
+
+def _pngs(shown: Frames) -> list[str]:
+    html = shown._repr_mimebundle_()["text/html"]
+    match = re.search(r"const frames = (.*);", html)
+    assert match is not None
+    uris: list[str] = json.loads(match[1])
+    return uris
+
+
 def test_a_figure_is_shown_once() -> None:
     before = plt.get_fignums()
     lines()

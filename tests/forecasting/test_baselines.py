@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from arch.univariate import HARX
 from numpy.typing import NDArray
 
 from rnn_companion import Prices
@@ -67,6 +66,8 @@ def test_an_autoregression_finds_the_best_forecasts_of_an_ar_2() -> None:
 
 
 def test_har_is_that_of_arch() -> None:
+    from arch.univariate import HARX  # takes long to import
+
     x = noise(3, 400) + np.sin(np.arange(400) / 20)
     params = HARX(x[:300], lags=[1, 5, 22]).fit().params.to_numpy()
     by_hand = [

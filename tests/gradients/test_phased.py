@@ -1,6 +1,7 @@
 """The phased LSTM as a module: it is `phased_lstm`, starts as it says, and learns."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -56,6 +57,28 @@ def test_every_parameter_of_the_module_learns_by_its_finite_difference() -> None
     assert {"log_tau", "s", "logit_r_on"} < set(names)
     assert torch.autograd.gradcheck(loss, values)
     assert all((g != 0).any() for g in torch.autograd.grad(loss(*values), values))
+
+
+def test_models_side_by_side_are_each_alone() -> None:
+    """States and gradients; every model with samples and times of its own."""
+    models = [phased(seed=seed, periods=(2.0, 9.0)).double() for seed in range(3)]  # type: ignore[arg-type]
+    X, times = random(3, 7, 2, 3), random(3, 7, 2, seed=1).cumsum(1)
+    weights = random(3, 7, 2, 4, seed=2)
+    alone = [m(x, t)[0] for m, x, t in zip(models, X, times, strict=True)]
+    together = PhasedLSTM.side_by_side(models, X, times)
+    torch.testing.assert_close(together, torch.stack(alone))
+    parameters = [p for m in models for p in m.parameters()]
+    expected = torch.autograd.grad((weights * torch.stack(alone)).sum(), parameters)
+    found = torch.autograd.grad((weights * together).sum(), parameters)
+    torch.testing.assert_close(found, expected)
+    assert all((g != 0).any() for g in found)
+
+
+@pytest.mark.parametrize("other", [{"h": 5}, {"alpha": 0.5}])
+def test_models_side_by_side_have_one_shape_and_leak(other: dict[str, Any]) -> None:
+    models = [phased(), phased(**other)]
+    with pytest.raises(ValueError, match="must have one shape and one leak"):
+        PhasedLSTM.side_by_side(models, torch.zeros(2, 6, 1, 3), torch.ones(2, 6, 1))
 
 
 @pytest.mark.parametrize("direction", [1e3, -1e3])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rnn_companion.claims import Claim
-from rnn_companion.sentences.pages import Stated, problems, sentences
+from rnn_companion.sentences.pages import problems, sentences, stated_in
 from rnn_companion.sentences.quotations import unlisted
 from rnn_companion.sentences.run import book_claims, files_of, survey
 
@@ -28,11 +28,15 @@ def test_at_least_95_percent_of_the_planted_falsehoods_are_noticed(file: str) ->
     assert not missed, table
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_each_strong_sentence_of_a_page_has_a_check_or_a_reason(page: Path) -> None:
-    stated = {made.id: Stated(made.sentence, made.file) for made in claims()}
-    assert list(problems(sentences(page.read_text("utf-8")), stated)) == []
+    assert list(problems(sentences(page.read_text("utf-8")), stated_in(BOOK))) == []
+
+
+@pytest.mark.slow
+def test_sentences_are_read_from_the_files_as_python_reads_them() -> None:
+    read = {name: said.sentence for name, said in stated_in(BOOK).items()}
+    assert read == {m.id: m.sentence for m in claims() if not m.source}
 
 
 @pytest.mark.slow

@@ -1,0 +1,676 @@
+"""Sentences of the chapter *LSTM*, with evidence."""
+
+from dataclasses import astuple
+from functools import cache, partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rnn_companion import Experiment, bptt, count_parameters, load_prices, networks
+from rnn_companion.claims import (
+    Finding,
+    above,
+    below,
+    between,
+    claim,
+    equal,
+    every,
+    negated,
+    rank_test,
+    sign_test,
+    swapped,
+)
+from rnn_companion.forecasting.grid import grid
+from rnn_companion.forecasting.records import RecordFile
+from rnn_companion.gradients.optimizers import (
+    SGD,
+    Adam,
+    Momentum,
+    RMSprop,
+    Rule,
+    State,
+    descend,
+)
+
+RECORDS = Path(__file__).parents[1] / "records"
+GRID = "records/honest-protocol.jsonl"
+RATES = "records/rates.jsonl"  # an LSTM of 32 units under SGD, at two rates
+DOUBLE = torch.float64
+SEEDS = 12
+Pair = tuple[Tensor, Tensor]
+M = TypeVar("M", bound=nn.Module)
+
+
+def numbers(seed: int, *shape: int) -> Tensor:
+    """Draw normal numbers."""
+    source = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=source, dtype=DOUBLE)
+
+
+def start(module: M, seed: int, h: int, size: float = 0.0) -> M:
+    """Draw all parameters, uniform as torch does, or within a size of one's own."""
+    source = torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        width = size or h**-0.5
+        nn.init.uniform_(parameter, -width, width, generator=source)
+    return module.requires_grad_(requires_grad=False)
+
+
+def lstm(seed: int, d: int, h: int, size: float = 0.0) -> nn.LSTM:
+    """Make an LSTM."""
+    return start(nn.LSTM(d, h, dtype=DOUBLE), seed, h, size)
+
+
+def gru(seed: int, d: int, h: int, size: float = 0.0) -> nn.GRU:
+    """Make a GRU."""
+    return start(nn.GRU(d, h, dtype=DOUBLE), seed, h, size)
+
+
+def run_lstm(module: nn.LSTM, X: Tensor, c_0: float = 0.0) -> Pair:
+    """Return all hidden states and cell states of one layer."""
+    (parameters,) = networks.lstm_parameters(module)
+    zero = torch.zeros(X.shape[1], module.hidden_size, dtype=DOUBLE)
+    return networks.lstm(X, zero, zero + c_0, *parameters)
+
+
+# A memory with valves
+
+
+@cache
+def one_unit() -> Tensor:
+    """Follow a cell with an open forget gate and a closed input gate, 200 steps."""
+    a = numbers(0, 200, 1, 4) * 3
+    a[..., 0], a[..., 1] = -60.0, 60.0  # i, f
+    eye, none = torch.eye(4, dtype=DOUBLE), torch.zeros(4, 1, dtype=DOUBLE)
+    start = torch.full((1, 1), 0.7, dtype=DOUBLE)
+    return networks.lstm(a, 0 * start, start, eye, none, none[:, 0])[1].flatten()
+
+
+@claim(on=one_unit, planted=[lambda c: c * torch.linspace(1, 0.9, len(c))])
+def lstm_cell_left_alone(c: Tensor) -> Finding:
+    """With $f_t = 1$ and $i_t = 0$ the cell is left alone."""
+    ran = "200 steps of one unit, pre-activations 60 and -60, candidates drawn"
+    return equal(c, torch.full_like(c, 0.7), ran, rtol=1e-12)
+
+
+def slopes_of_a_step(step: bool = True) -> Tensor:
+    """Differentiate c_t by c_{t-1} at two places, the gates held."""
+    gates = networks.Gates(*(numbers(n, 5).sigmoid() for n in range(4)))
+    W = numbers(9, 5, 5)
+
+    def after(c: Tensor) -> Tensor:
+        return networks.lstm_cell(gates, c)[1] if step else torch.tanh(W @ c)
+
+    places = (numbers(n, 5) for n in (7, 8))
+    found = [torch.autograd.functional.jacobian(after, place) for place in places]
+    return torch.stack([*found, torch.diag(gates.f)])
+
+
+@claim(on=slopes_of_a_step, planted=[lambda _: slopes_of_a_step(step=False)])
+def lstm_direct_path(slopes: Tensor) -> Finding:
+    """No matrix stands between $c_{t-1}$ and $c_t$, and nothing squashes it."""
+    ran = "derivative of the next cell state by automatic differentiation, gates held"
+    here, there, gate = slopes
+    return every(
+        equal(here, gate, f"{ran}: diagonal, the forget gate", 1e-12),
+        equal(here, there, f"{ran}: the same at another cell state", 1e-12),
+    )
+
+
+@cache
+def extremes() -> tuple[float, float, float]:
+    """Return the largest |2 gate - 1|, |g| or |h|, and two largest |c|."""
+    most, cells = 0.0, []
+    for seed in range(SEEDS):
+        module = lstm(seed, 2, 8, size=1.0)
+        X = numbers(seed, 60, 1, 2)
+        H, _ = run_lstm(module, X)
+        before = torch.cat([0 * H[:1], H[:-1]])
+        (parameters,) = networks.lstm_parameters(module)
+        i, f, g, o = networks.lstm_gates(X, before, *parameters)
+        sizes = (2 * i - 1, 2 * f - 1, 2 * o - 1, g, H)
+        most = max(most, *(float(size.abs().max()) for size in sizes))
+    (parameters,) = networks.lstm_parameters(lstm(0, 1, 1))
+    opened = [torch.zeros_like(p) for p in parameters]
+    opened[2][:] = 9.0  # every gate open, and the candidate nearly 1
+    for steps in (200, 2000):
+        states = networks.lstm(numbers(0, steps, 1, 1), *numbers(1, 2, 1, 1), *opened)
+        cells.append(float(states[1].abs().max()))
+    return most, cells[0], cells[1]
+
+
+@claim(on=extremes, planted=[swapped, lambda found: (found[0], 1.0, 1.0)])
+def lstm_ranges(found: tuple[float, float, float]) -> Finding:
+    """So gates lie in $(0, 1)$ and the candidate and $h_t$ in $(-1, 1)$, without the ends; $c_t$ has no such bound."""
+    inside, short, long = found
+    return every(
+        below(inside, 1, f"gates, candidates and states of {SEEDS} random networks"),
+        above(short, 100, "one unit with open gates, 200 steps: its cell state"),
+        above(long, 1000, "2000 steps"),
+    )
+
+
+# The direct path
+
+
+def second_path(scale: float = 1.0) -> Tensor:
+    """Return how far the total derivative of c_t is from diag(f_t), by network."""
+    far = []
+    for seed in range(SEEDS):
+        (parameters,) = networks.lstm_parameters(lstm(seed, 2, 6))
+        W_x, W_h, b = parameters
+        x, o = numbers(seed, 2), numbers(seed + 50, 6).sigmoid()
+
+        def after(c: Tensor) -> Tensor:
+            h = o * torch.tanh(c)  # noqa: B023 - called in this round alone
+            return networks.lstm_step(x, h, c, W_x, scale * W_h, b)[1]  # noqa: B023
+
+        c = numbers(seed + 90, 6)
+        total = torch.autograd.functional.jacobian(after, c)
+        f = networks.lstm_gates(x, o * torch.tanh(c), W_x, scale * W_h, b).f
+        far.append((total - torch.diag(f)).norm() / f.norm())
+    return torch.stack(far)
+
+
+@claim(on=second_path, planted=[lambda _: second_path(scale=0.0)])
+def lstm_two_paths(far: Tensor) -> Finding:
+    """It is the direct derivative, though, and $c_{t-1}$ has another way in: it shapes $h_{t-1}$, which the gates read."""
+    ran = f"total derivative less diag(f), relative, smallest of {SEEDS} networks"
+    return above(float(far.min()), 0.01, ran)
+
+
+@cache
+def fresh_gates(shift: float = 0.0) -> Tensor:
+    """Return the mean forget gate of fresh networks that read random inputs."""
+    means = []
+    for seed in range(SEEDS):
+        module = lstm(seed, 1, 32)
+        X = numbers(seed, 20, 1, 1)
+        H, _ = run_lstm(module, X)
+        (parameters,) = networks.lstm_parameters(module)
+        gates = networks.lstm_gates(X[1:], H[:-1], *parameters)
+        logits = gates.f.logit() + shift
+        means.append(logits.sigmoid().mean())
+    return torch.stack(means)
+
+
+@claim(on=fresh_gates, planted=[lambda _: fresh_gates(1.0), lambda f: f**2])
+def lstm_fresh_half(means: Tensor) -> Finding:
+    """So along the direct path a fresh `nn.LSTM` loses about half in a step, on average over its units."""
+    ran = f"mean forget gate of {SEEDS} fresh networks of 32 units, the {{}}"
+    return every(
+        between(float(means.min()), 0.4, 0.6, ran.format("smallest")),
+        between(float(means.max()), 0.4, 0.6, ran.format("largest")),
+    )
+
+
+@cache
+def shares(scale: float, *biases: float, lag: int = 50) -> Tensor:
+    """Return log10 of the gradient's share left so many steps back, (bias, seed)."""
+    return torch.tensor(
+        [[left(seed, scale, bias, lag) for seed in range(9)] for bias in biases]
+    ).log10()
+
+
+def left(seed: int, scale: float, bias: float, lag: int, h: int = 32) -> float:
+    """Compare the gradients at the first and the last cell state, by torch's LSTM."""
+    module = lstm(seed, 1, h)
+    with torch.no_grad():
+        weights, biases = list(module.parameters())[:2], list(module.parameters())[2:]
+        biases[0][h : 2 * h] += bias
+        for weight in weights:
+            weight.mul_(scale)
+    zero = torch.zeros(1, 1, h, dtype=DOUBLE)
+    start = zero.clone().requires_grad_()
+    H, (h_T, c_T) = module(numbers(seed, lag, 1, 1), (zero, start))
+    v = numbers(seed + 500, 1, h)
+    (first,) = torch.autograd.grad((v * H[-1]).sum(), start)
+    shown = torch.tanh(c_T.detach())
+    last = v * h_T.detach() / shown * (1 - shown**2)  # o (1 - tanh(c)^2)
+    return float(first.norm() / last.norm())
+
+
+@claim(on=lambda: shares(1.0, 0.0, 1.0, 3.0), planted=[lambda s: s.flip(0)])
+def lstm_forget_bias_keeps_gradient(found: Tensor) -> Finding:
+    """The larger the forget bias, the more of the gradient is left after 50 steps."""
+    none, one, three = found
+    ran = "gradient left after 50 steps, log10, nine random networks of 32 units: "
+    return every(
+        sign_test(one - none, f"{ran}forget bias 1 less 0"),
+        sign_test(three - one, f"{ran}3 less 1"),
+    )
+
+
+@claim(
+    on=lambda: shares(8.0, 1.0, lag=99), planted=[lambda _: shares(1.0, 1.0, lag=99)]
+)
+def lstm_can_explode(found: Tensor) -> Finding:
+    """And they do not prevent an explosion: the path through $h_{t-1}$ has matrices in it, and with large weights it can explode."""
+    ran = (
+        "gradient 99 steps back over the last one, log10, weights eight times as large"
+    )
+    return above(float(np.max(np.asarray(found))), 1, f"{ran}, largest of nine")
+
+
+# The backward passes
+
+
+def backward(cut: bool = False) -> Tensor:
+    """Return the relative error of each gradient by hand, of LSTMs and GRUs."""
+    errors: list[Tensor] = []
+    for seed, (T, B, d, h) in enumerate([(1, 3, 2, 2), (7, 1, 1, 5), (12, 2, 4, 3)]):
+        X, H_0, C_0 = numbers(1, T, B, d), numbers(2, B, h), numbers(3, B, h)
+        of_lstm = networks.lstm_parameters(lstm(seed, d, h, size=1.0))[0]
+        of_gru = networks.gru_parameters(gru(seed, d, h, size=1.0))[0]
+        target = numbers(4, T, B, h)
+        for kind, values in (
+            ("lstm", [X, H_0, C_0, *of_lstm]),
+            ("gru", [X, H_0, *of_gru]),
+        ):
+            found = []
+            for room in (bptt, networks):
+                leaves = [v.clone().requires_grad_() for v in values]
+                out = getattr(room, kind)(*leaves)
+                H = out[0] if kind == "lstm" else out
+                difference = (H - target)[-1:] if cut and room is bptt else H - target
+                found.append(torch.autograd.grad((difference**2).sum(), leaves))
+            errors += [(a - b).norm() / b.norm() for a, b in zip(*found, strict=True)]
+    return torch.stack(errors)
+
+
+@claim(on=backward, planted=[lambda _: backward(cut=True)])
+def lstm_backward_by_hand(errors: Tensor) -> Finding:
+    """Their gradients are those of automatic differentiation, up to rounding."""
+    ran = f"{len(errors)} gradients of LSTMs and GRUs of three shapes, largest error"
+    return below(float(errors.max()), 1e-12, ran)
+
+
+@cache
+def gru_sizes() -> Pair:
+    """Return the largest |h_t| of random GRUs from inside (-1, 1), and LSTMs' |c|."""
+    grus, lstms = [], []
+    for seed in range(SEEDS):
+        X, inside = 3 * numbers(seed, 100, 1, 2), torch.tanh(numbers(seed, 1, 1, 8))
+        grus.append(gru(seed, 2, 8, size=4.0)(X, inside)[0].abs().max())
+        lstms.append(run_lstm(lstm(seed, 2, 8, size=4.0), X)[1].abs().max())
+    return torch.stack(grus), torch.stack(lstms)
+
+
+@claim(on=gru_sizes, planted=[swapped])
+def lstm_gru_stays_inside(found: Pair) -> Finding:
+    """The direct path is now $\\operatorname{diag}(z_t)$, and what is not kept is written: no state can grow beyond $(-1, 1)$ once it is inside."""
+    ran = f"largest state of {SEEDS} random GRUs with weights up to 4, 100 steps"
+    return between(float(found[0].max()), 0, 1, ran)
+
+
+def two_grus(swap: bool = False) -> Pair:
+    """Return how far the two forms are apart: with a full W_hn, with a diagonal one."""
+    apart: list[list[Tensor]] = [[], []]
+    for seed in range(SEEDS):
+        module = gru(seed, 3, 4, size=1.0)
+        W_x, W_h, b, _ = networks.gru_parameters(module)[0]
+        X, start = numbers(seed, 6, 2, 3), numbers(seed, 2, 4)
+        for n, diagonal in enumerate((swap, not swap)):
+            W = W_h.clone()
+            if diagonal:
+                W[8:] = torch.diag(W[8:].diagonal())
+            after = networks.gru(X, start, W_x, W, b, 0 * start[0])
+            before = networks.gru_textbook(X, start, W_x, W, b)
+            apart[n].append((after - before).norm() / after.norm())
+    return torch.stack(apart[0]), torch.stack(apart[1])
+
+
+@claim(on=two_grus, planted=[lambda _: two_grus(swap=True), swapped])
+def lstm_two_grus(found: Pair) -> Finding:
+    """With the same weights the two give different states; if $W_{hn}$ is diagonal, the same."""
+    full, diagonal = found
+    return every(
+        above(float(full.min()), 0.01, f"{SEEDS} random GRUs, smallest difference"),
+        below(float(diagonal.max()), 1e-12, "the same with a diagonal matrix, largest"),
+    )
+
+
+# What it costs in numbers
+
+
+def stored(biases: bool = False) -> dict[str, Tensor]:
+    """Count what torch's modules store, for several sizes (d, h)."""
+    sizes = [(1, 512), (3, 5), (7, 2), (10, 128)]
+    kinds = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+    return {
+        name: torch.tensor(
+            [
+                sum(p.numel() for p in kind(d, h, bias=biases).parameters())
+                for d, h in sizes
+            ],
+            dtype=DOUBLE,
+        )
+        for name, kind in kinds.items()
+    }
+
+
+def fewer_blocks(counts: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Plant: GRU and LSTM exchanged."""
+    return counts | {"lstm": counts["gru"], "gru": counts["lstm"]}
+
+
+@claim(on=stored, planted=[fewer_blocks])
+def lstm_blocks(counts: dict[str, Tensor]) -> Finding:
+    """A layer with $h$ units and $d$ inputs has one such block of weights for the tanh network, four for the LSTM, three for the GRU."""
+    ran = "weights of torch's modules without biases, four sizes, over the RNN's: the "
+    return every(
+        equal(counts["lstm"] / counts["rnn"], np.full(4, 4.0), f"{ran}LSTM's"),
+        equal(counts["gru"] / counts["rnn"], np.full(4, 3.0), f"{ran}GRU's"),
+    )
+
+
+def report_size() -> Tensor:
+    """Count an LSTM with a head as printed, as the book does, and as torch stores it."""
+    rows = []
+    for d, n in ((10, 128), (3, 5)):
+        printed = 4 * (d * n + n * n + n) + n * d + d
+        model = nn.ModuleList([nn.LSTM(d, n), nn.Linear(n, d)])
+        torchs = sum(p.numel() for p in model.parameters())
+        rows.append([printed, count_parameters("lstm", d, n, d), torchs - 4 * n])
+    return torch.tensor(rows, dtype=DOUBLE)
+
+
+@claim(on=report_size, planted=[lambda n: n * torch.tensor([1, 1, 1.1])])
+def lstm_count_formula(found: Tensor) -> Finding:
+    """In general the head has $q(h + 1)$ parameters, and torch's cell $4h$ more."""
+    printed, ours, torchs = found.T
+    ran = "as many outputs as inputs, two sizes: the report's formula against "
+    return every(
+        equal(printed, ours, f"{ran}the book's"),
+        equal(printed, torchs, f"{ran}torch's modules less 4h"),
+    )
+
+
+# Down the gradient
+
+
+@cache
+def bowls() -> Pair:
+    """Descend random bowls at 0.99 and at 1.01 times 2 / (largest curvature)."""
+    ends: list[list[float]] = [[], []]
+    for seed in range(SEEDS):
+        curvature = 10 ** numbers(seed, 5)
+        for n, part in enumerate((0.99, 1.01)):
+            rate = part * 2 / float(curvature.max())
+            ones = torch.ones(5, dtype=DOUBLE)
+            path = descend(SGD(rate), partial(torch.mul, curvature), ones, 300)
+            steep = int(curvature.argmax())
+            ends[n].append(float(path[-1, steep].abs()))
+    return torch.tensor(ends[0]), torch.tensor(ends[1])
+
+
+@claim(on=bowls, planted=[swapped])
+def lstm_steepest_axis(found: Pair) -> Finding:
+    """The steepest axis sets the limit, and along the flattest one such steps are short."""
+    ran = f"{SEEDS} random bowls of five axes, distance after 300 steps at {{}} of 2/λ"
+    return every(
+        below(float(found[0].max()), 0.1, ran.format("0.99")),
+        above(float(found[1].min()), 10, ran.format("1.01")),
+    )
+
+
+def step_lengths(mu: float, sign: float, turn: bool = False) -> float:
+    """Return momentum's step after 400 gradients of size 1, over the first one."""
+    rule = Momentum(0.1, mu=mu)
+    w = torch.zeros(1, dtype=DOUBLE)
+    state: State = rule.start(w)
+    steps = []
+    for k in range(400):
+        g = torch.full((1,), (-sign if turn else sign) ** k, dtype=DOUBLE)
+        after, state = rule.step(w, g, state)
+        steps.append(float((after - w).abs()))
+        w = after
+    return steps[-1] / steps[0]
+
+
+def momentum(turn: bool = False) -> Tensor:
+    """Tabulate mu, the step along a valley and the step across it."""
+    return torch.tensor(
+        [
+            [mu, step_lengths(mu, 1, turn), step_lengths(mu, -1, turn)]
+            for mu in (0.5, 0.9, 0.95)
+        ]
+    )
+
+
+@claim(on=momentum, planted=[lambda _: momentum(turn=True)])
+def lstm_momentum(found: Tensor) -> Finding:
+    """Across a valley its signs alternate and cancel; along it they add up, to steps up to $1 / (1 - \\mu)$ times as long."""
+    mu, along, across = found.T
+    ran = "400 gradients of size 1, three values of μ: last step over the first, "
+    return every(
+        equal(along, 1 / (1 - mu), f"{ran}signs equal", rtol=1e-6),
+        below(float(across.max()), 1, f"{ran}signs alternating"),
+    )
+
+
+@cache
+def effective_rates() -> Tensor:
+    """Return the rates of RMSprop while the gradients shrink: eta .01, beta .9."""
+    rule, zero = RMSprop(0.01, beta=0.9), torch.zeros(1, dtype=DOUBLE)
+    state, rates = rule.start(zero), []
+    for k in range(600):
+        g = torch.full_like(zero, max(0.7**k, 1e-13))
+        after, state = rule.step(zero, g, state)
+        rates.append(float(-after / g))
+    return torch.tensor(rates[40:], dtype=DOUBLE)  # the mean has filled up
+
+
+@claim(
+    on=effective_rates, planted=[lambda r: r.flip(0), lambda r: r**2, lambda r: r * 2]
+)
+def lstm_effective_rate(rates: Tensor) -> Finding:
+    r"""As the gradients shrink, so does the mean of their squares, and the weight is divided by ever less: the *effective* rate $\eta / (\sqrt{v_k} + \varepsilon)$ grows, by up to $1 / \sqrt{\beta_2}$ a step, and at most to $\eta / \varepsilon$."""
+    ran = "RMSprop, η = .01, β = .9, gradients that shrink by .7 a step: the "
+    growth = rates[1:] / rates[:-1]
+    return every(
+        between(float(growth.min()), 1 - 1e-9, 2, f"{ran}least growth"),
+        between(float(growth.max()) * 0.9**0.5, 0.999, 1 + 1e-9, f"{ran}greatest √β"),
+        between(float(rates.max()) / 1e6, 0.9, 1, f"{ran}largest rate over η/ε"),
+    )
+
+
+def after_steps(turn: float = 1.0) -> Tensor:
+    """Take one step from 1 on the bowl at several effective rates."""
+    rates = torch.tensor([0.3, 0.9, 1.1, 1.9, 2.1, 5.0], dtype=DOUBLE)
+    w, rule = torch.ones(6, dtype=DOUBLE), RMSprop(0.1, eps=1e-12)
+    # v such that after the rule's own update the root is eta / rate
+    v = ((0.1 / rates) ** 2 - 0.01) / 0.99
+    moved, _ = rule.step(w, turn * w, (v,))
+    return torch.stack([rates, moved])
+
+
+@claim(on=after_steps, planted=[lambda _: after_steps(-1.0), lambda x: x.flip(0)])
+def lstm_crossing(found: Tensor) -> Finding:
+    """Above 1 each step crosses the minimum; above 2, the limit above, the weight is farther away after the step than before."""
+    rates, after = found
+    ran = "one step on the bowl at six effective rates: the side, then the distance"
+    return every(
+        equal(after < 0, rates > 1, ran), equal(after.abs() > 1, rates > 2, ran)
+    )
+
+
+@cache
+def cycles(plain: bool = False) -> Tensor:
+    """Return the distances of the last 20 of 8000 steps over half the rate, by rate."""
+    rows = []
+    for eta in (1e-3, 1e-2, 1e-1, 1.0):
+        w, v, far = 1.0, 0.0, []
+        for k in range(8000):
+            v = 0.99 * v + 0.01 * w * w
+            w -= eta * w / (1.0 if plain else v**0.5 + 1e-8)
+            if k >= 7980:
+                far.append(abs(w) / (eta / 2))
+        rows.append(far)
+    return torch.tensor(rows)
+
+
+@claim(on=cycles, planted=[lambda _: cycles(plain=True)])
+def lstm_cycle(found: Tensor) -> Finding:
+    """In the runs below it does, if given steps enough, and stays at half a learning rate from the minimum."""
+    ran = "8000 steps of RMSprop at four rates from .001: distance over half the rate"
+    return equal(found, torch.ones_like(found), ran, rtol=1e-3)
+
+
+def followed(rule: Rule, times: float) -> Tensor:
+    """Give a rule 40 random gradients, and return how far it went at each step."""
+    w = torch.zeros(3, dtype=DOUBLE)
+    state, rows = rule.start(w), [w]
+    for g in numbers(3, 40, 3):
+        w, state = rule.step(w, times * g, state)
+        rows.append(w)
+    return torch.stack(rows).diff(dim=0)
+
+
+def scaled_up(rules: tuple[Rule, ...]) -> tuple[Pair, ...]:
+    """Return each rule's steps, and those with gradients a hundred times as large."""
+    return tuple((followed(rule, 1), followed(rule, 100)) for rule in rules)
+
+
+@claim(
+    on=lambda: scaled_up((SGD(0.1), RMSprop(0.1), Adam(0.1))),
+    planted=[lambda _: scaled_up((SGD(0.1), Momentum(0.1), Adam(0.1))), swapped],
+)
+def lstm_scale_of_gradient(found: tuple[Pair, ...]) -> Finding:
+    """Multiply the loss by a hundred, and SGD takes steps a hundred times as long, while theirs stay as they were:"""
+    (once, scaled), *adaptive = found
+    ran = "40 random gradients, then the same a hundred times as large: steps of "
+    return every(
+        equal(scaled, 100 * once, f"{ran}SGD, over 100"),
+        *(equal(b, a, f"{ran}RMSprop and Adam", 1e-5) for a, b in adaptive),
+    )
+
+
+# On real prices
+
+
+@cache
+def full_size() -> Tensor:
+    """Return log(error / persistence's) of the recorded many-to-one runs with Adam."""
+    wanted = {
+        astuple(e)
+        for e in grid(
+            configurations=("many-to-one",), optimizers=("adam",), seeds=range(3)
+        )
+    }
+    records = RecordFile(RECORDS / Path(GRID).name).read()
+    found = [r for r in records if astuple(r.experiment) in wanted]
+    return torch.tensor([np.log(r.mse / r.persistence_mse) for r in found])
+
+
+@claim(on=full_size, planted=[negated])
+def lstm_most_runs_lose(found: Tensor) -> Finding:
+    """Most of these runs are farther from the next close than today's price is."""
+    return sign_test(found, "log of the error over persistence's, recorded runs")
+
+
+@cache
+def rates_of_sgd() -> tuple[Tensor, Tensor, float]:
+    """Return recorded errors at .001 and at .1, and the error of a constant."""
+    records = RecordFile(RECORDS / Path(RATES).name).read()
+    slow, fast = (
+        torch.tensor([r.mse for r in records if r.settings["learning_rate"] == rate])
+        for rate in (0.001, 0.1)
+    )
+    close = load_prices().close
+    known = int(0.8 * len(close))
+    low, high = close[:known].min(), close[:known].max()
+    scaled = (close - low) / (high - low)
+    constant = scaled[7:known].mean()  # the targets of windows of seven days
+    return slow, fast, float(((scaled[known:] - constant) ** 2).mean())
+
+
+def exchanged(data: tuple[Tensor, Tensor, float]) -> tuple[Tensor, Tensor, float]:
+    """Plant: the two rates exchanged."""
+    slow, fast, constant = data
+    return fast, slow, constant
+
+
+@claim(on=rates_of_sgd, planted=[exchanged])
+def lstm_slow_as_a_constant(data: tuple[Tensor, Tensor, float]) -> Finding:
+    """In most of them the error at 0.001 is above that of the mean of the training days."""
+    slow, _, constant = data
+    ran = f"errors of recorded runs, less the constant's {constant:.3f}"
+    return sign_test(slow - constant, ran)
+
+
+@claim(on=rates_of_sgd, planted=[exchanged])
+def lstm_faster_is_better(data: tuple[Tensor, Tensor, float]) -> Finding:
+    """With the rate of 0.1 the same networks end with smaller errors."""
+    slow, fast, _ = data
+    ran = "recorded errors at the two rates, seeds as independent runs"
+    return every(rank_test(slow, fast, ran), sign_test(slow - fast, "seed by seed"))
+
+
+@cache
+def first_falls() -> Pair:
+    """Return how much one tiny step of SGD lowers the loss, by seed: RNN, LSTM."""
+    prices = load_prices()
+    falls: list[list[float]] = [[], []]
+    sample = Experiment().split(prices).training[::5]
+    for n, cell in enumerate(("rnn", "lstm")):
+        for seed in range(SEEDS):
+            model = Experiment(cell=cell, hidden_size=32, seed=seed).model().double()
+            X, Y = sample.inputs.double(), sample.targets.double()
+            weights = list(model.parameters())
+            before = nn.functional.mse_loss(model(X), Y)
+            gradients = torch.autograd.grad(before, weights)
+            with torch.no_grad():
+                for weight, gradient in zip(weights, gradients, strict=True):
+                    weight.sub_(1e-6 * gradient)
+                after = nn.functional.mse_loss(model(X), Y)
+            falls[n].append(float(before.detach() - after))
+    return torch.tensor(falls[0]), torch.tensor(falls[1])
+
+
+@claim(on=first_falls, planted=[swapped])
+def lstm_first_gradient(found: Pair) -> Finding:
+    """Over the weights of network and head, before any step, that square is … to … times as large for the RNN as for the LSTM, over … seeds, with a median of …: above 1 for most seeds, but not for each."""
+    rnn, lstm = found
+    ran = (
+        f"fall of the loss by one step of SGD at 1e-6, {SEEDS} seeds: log of the ratio"
+    )
+    ratio = torch.log(rnn / lstm)
+    return every(
+        sign_test(ratio, ran), below(float(ratio.min()), 0, f"{ran}, the smallest")
+    )
+
+
+@cache
+def bowl_of_rmsprop(rule: type[Rule] = RMSprop) -> dict[str, float]:
+    """Descend w^2 / 2 from 1, at two rates, and keep what the report speaks of."""
+    start = torch.ones(1, dtype=DOUBLE)
+    slow = descend(rule(1e-4), lambda w: w, start, 500).flatten()
+    path = descend(rule(0.01), lambda w: w, start, 4000).flatten()
+    steps = path.diff().abs()
+    return {
+        "farther away at the smaller rate, times": float((slow[-1] / path[500]).abs()),
+        "last step, over the rate": float(steps[-1] / 0.01),
+        "distance, over the least so far": float(path[-20:].abs().min() / least(path)),
+    }
+
+
+def least(path: Tensor) -> float:
+    """Return the least distance on the way."""
+    return max(float(path.abs().min()), 1e-30)
+
+
+@claim(on=bowl_of_rmsprop, planted=[lambda _: bowl_of_rmsprop(SGD)])
+def lstm_none_of_three(found: dict[str, float]) -> Finding:
+    """On the bowl above, none of the three holds."""
+    ran = "RMSprop on w²/2 from 1, 4000 steps at .01, 500 at .0001: "
+    first, second, third = found.values()
+    names = list(found)
+    return every(
+        above(first, 100, ran + names[0]),
+        above(second, 0.5, ran + names[1]),
+        above(third, 100, ran + names[2]),
+    )
