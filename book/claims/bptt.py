@@ -464,7 +464,8 @@ def bptt_sixteen_times(m: dict[str, np.ndarray]) -> Finding:
 
 
 @claim(
-    on=both_ways, planted=[lambda m: m | {"carried": m["carried"] * np.array([1, 1, 4])}]
+    on=both_ways,
+    planted=[lambda m: m | {"carried": m["carried"] * np.array([1, 1, 4])}],
 )
 def bptt_carried_the_same(m: dict[str, np.ndarray]) -> Finding:
     r"""With {eq}`eq-bptt-chain` the gradient of each $\ell_t$ is there as soon as the
