@@ -382,8 +382,8 @@ def _grid(axes: Axes, weights: Tensor) -> None:
             color = PALE if weight == 0 else COLORS[0] if weight <= 1 else INK
             axes.add_patch(Rectangle((i + 0.55, t + 0.55), 0.9, 0.9, color=color))
             if weight > 1:
-                number = {"color": "white", "ha": "center", "va": "center"}
-                axes.text(i + 1, t + 1, f"{weight:.1f}", fontsize=7, **number)
+                label = axes.text(i + 1, t + 1, f"{weight:.1f}", fontsize=7)
+                label.set(color="white", ha="center", va="center")
     axes.set(xlim=(0.4, T + 0.6), ylim=(T + 0.6, 0.4), aspect="equal")
     axes.set(xlabel="use of the weights i", ylabel="loss t")
     axes.set_xticks(range(1, T + 1, 3))
