@@ -402,8 +402,8 @@ def half_lives(plain: bool = False) -> tuple[Numbers, Numbers]:
     draw = np.random.default_rng(0)
     for T, r_on in ((10, 0.4), (20, 0.2), (20, 0.5), (40, 0.1)):
         t = torch.arange(1, T + 1).double()
-        clock = (torch.tensor(v, dtype=torch.float64) for v in (T, 3, r_on))
-        k = torch.zeros(T).double() + 1 if plain else time_gate(t, *clock)
+        tau, s, share = (torch.tensor(v, dtype=torch.float64) for v in (T, 3, r_on))
+        k = torch.ones(T).double() if plain else time_gate(t, tau, s, share)
         for f in (*draw.uniform(0.1, 0.9, 5), 0.99, 0.999):
             left = torch.log(1 - k * (1 - f)).sum().item() / T  # of the log, a step
             ratios.append(np.log(f) / left * r_on / 2)
@@ -426,15 +426,15 @@ def gate_lasts_longer(found: Pair) -> Finding:
 
 def products(skip: bool = False) -> tuple[int, int]:
     """Count the operations in products of matrices, with a clock and without."""
-    X, h, c, *weights = layer()
+    X, h, c, W_x, W_h, b = layer()
     t = torch.arange(1.0, len(X) + 1).double()
-    clock = [torch.full((4,), v).double() for v in (20.0, 3.0, 0.2)]
+    tau, s, r_on = (torch.full((4,), v).double() for v in (20.0, 3.0, 0.2))
     if skip:  # what a program could do that leaves out closed steps
         X, t = X[:4], t[3:7]
     with FlopCounterMode(display=False) as clocked:
-        phased_lstm(X, t, h, c, *weights, *clock)
+        phased_lstm(X, t, h, c, W_x, W_h, b, tau, s, r_on)
     with FlopCounterMode(display=False) as plain:
-        lstm(layer()[0], h, c, *weights)
+        lstm(layer()[0], h, c, W_x, W_h, b)
     return clocked.get_total_flops(), plain.get_total_flops()
 
 

@@ -43,7 +43,8 @@ def pushed(tape: Tape, m: Tensor, kappa: Tensor, t: int) -> Tensor:
 def most(w: Tensor) -> Tensor:
     """Find the greatest push that leads some state back to itself."""
     at = summit(w)
-    return w.detach() * at - 0.5 * torch.log((1 + at) / (1 - at))
+    greatest: Tensor = w.detach() * at - 0.5 * torch.log((1 + at) / (1 - at))
+    return greatest
 
 
 def summit(w: Tensor) -> Tensor:
@@ -54,7 +55,8 @@ def summit(w: Tensor) -> Tensor:
         a, b = (2 * low + high) / 3, (low + 2 * high) / 3
         up = (b - a) * w.detach() > torch.atanh((b - a) / (1 - a * b))
         low, high = (a, high) if up else (low, b)
-    return (low + high) / 2
+    found: Tensor = (low + high) / 2
+    return found
 
 
 @world("latch-bears", sizes=[{}], tight=True)
@@ -91,7 +93,8 @@ def balanced(w: Tensor, h: Tensor) -> Tensor:
         middle = (low + high) / 2
         up = torch.tanh(w.detach() * h.detach() - middle) > h.detach()
         low, high = (middle, high) if up else (low, middle)
-    return (low + high) / 2
+    found: Tensor = (low + high) / 2
+    return found
 
 
 def held(w: Tensor, kappa: Tensor) -> Tensor:

@@ -92,8 +92,9 @@ def phased(tape: Tape) -> None:
         k = torch.rand(h, 1, generator=tape.generator, dtype=torch.float64)
         k = tape.leaf("k", k, t)
         parts = (cell.weight_ih @ x + cell.weight_hh @ state).detach()
-        parts = (parts + (cell.bias_ih + cell.bias_hh)[:, None]).chunk(4)
-        for name, part in zip("ifg", parts, strict=False):
+        biases = (cell.bias_ih + cell.bias_hh).detach()[:, None]
+        gates = (parts + biases).chunk(4)[:3]
+        for name, part in zip("ifg", gates, strict=True):
             squash = torch.tanh if name == "g" else torch.sigmoid
             tape.put(name, squash(part), t, source="torch's weights")
         for at, name in enumerate("hc"):
