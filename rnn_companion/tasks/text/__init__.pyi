@@ -10,6 +10,7 @@ from .sampling import probabilities as probabilities
 from .sampling import sample as sample
 from .sampling import show as show
 from .sampling import stream as stream
+from .tales import tales as tales
 from .training import CONTEXTS as CONTEXTS
 from .training import CURVE_EVERY as CURVE_EVERY
 from .training import Mark as Mark
