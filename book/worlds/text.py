@@ -84,7 +84,7 @@ def text_counts(tape: Tape) -> None:
         tape.leaf("u", torch.tensor(float(len(set(followers)))), layer=depth)
         counts.order = depth
         chances = [counts.probability(character, before) for character in vocabulary]
-        p = torch.tensor(chances).double()[:, None]
+        p = torch.tensor(chances, dtype=torch.float64)[:, None]
         tape.put(r"\hat{y}", p, layer=depth, source="rnn_companion.tasks.text.Counts")
 
 
