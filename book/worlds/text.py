@@ -77,7 +77,9 @@ def text_counts(tape: Tape) -> None:
     counts = Counts(text, vocabulary, order)
     for depth in range(order + 1):
         context = before[order - depth :]
-        starts = [at for at in range(len(text) - depth) if text[at:].startswith(context)]
+        starts = [
+            at for at in range(len(text) - depth) if text[at:].startswith(context)
+        ]
         followers = [text[at + depth] for at in starts]
         found = [followers.count(character) for character in vocabulary]
         tape.leaf(r"\nu", torch.tensor(found).double()[:, None], layer=depth)

@@ -183,13 +183,15 @@ def unit(passage: str, values: Tensor, marked: Sequence[bool], what: str) -> Pic
         depth = (1 + value) / 2  # 0 where the value is -1
         ground = str(1 - 0.8 * depth)
         ax.add_patch(Rectangle((column, -row), 1, 1, facecolor=ground, lw=0))
-        ink = "white" if depth > 0.6 else INK  # noqa: PLR2004 - a dark ground
+        ink = "white" if depth > 0.6 else INK
         seen = VISIBLE["\n"] if character == "\n" else character
         x, y = column + 0.5, 0.5 - row
         ax.text(x, y, seen, ha="center", va="center", color=ink, **look)
         if marked[n]:
-            under = -row + 0.04
-            ax.plot([column, column + 1], [under, under], color=COLORS[3], lw=2.5)
+            under = 0.06 - row
+            ax.plot(
+                [column, column + 1], [under, under], color=COLORS[3], lw=2.5, zorder=4
+            )
     ax.set(xlim=(0, COLUMNS), ylim=(0.9 - rows, 1.1))
     ax.axis("off")
     more = "higher" if signed > 0 else "lower"

@@ -53,9 +53,9 @@ def tales(count: int, seed: int = 0) -> tuple[Corpus, tuple[float, ...]]:
     ValueError
         If there are too few tales for a corpus.
     """
-    if count < 10:  # noqa: PLR2004 - 10 tales make a corpus
+    if count < 10:
         raise ValueError(f"count must be at least 10, got {count}")
-    draw = Random(f"tales-{seed}")  # noqa: S311 - no secret
+    draw = Random(f"tales-{seed}")
     told, costs = [], []
     for _ in range(count):
         tale, cost = _tell(draw)
