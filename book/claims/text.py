@@ -229,7 +229,10 @@ def tales_paid() -> tuple[float, float, float]:
 
 @claim(
     on=tales_paid,
-    planted=[swapped, lambda data: (data[0] - 0.03, *data[1:])],
+    planted=[
+        lambda data: (data[1], data[0], data[2]),
+        lambda data: (data[0] - 0.03, *data[1:]),
+    ],
 )
 def text_tales_forgotten(found: tuple[float, float, float]) -> Finding:
     """The LSTM pays less than these counts, and … nats a character more than the grammar
