@@ -2,11 +2,23 @@
 
 import math
 import re
+from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
-from rnn_companion.tasks.text import Counts, tales
-from rnn_companion.tasks.text.tales import ANIMALS, ANSWERS, ENDS, FIRST, PLACES, THINGS
+from rnn_companion.tasks.text import Counts, TextTraining, load_model, recorded, tales
+from rnn_companion.tasks.text.grammar import (
+    ANIMALS,
+    ANSWERS,
+    ENDS,
+    FIRST,
+    PLACES,
+    THINGS,
+)
+
+RECORDS = Path(__file__).parents[2] / "book" / "records"
 
 
 def test_each_tale_has_one_of_so_many_chances() -> None:
@@ -51,3 +63,26 @@ def test_counts_pay_more_than_the_grammar() -> None:
 def test_too_few_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 10"):
         tales(9)
+
+
+@pytest.mark.slow
+def test_the_recorded_model_of_the_tales_is_the_records() -> None:
+    """Its loss in windows of 150, against the last mark's."""
+    corpus, _ = tales(2000)
+    training = TextTraining(
+        length=150,
+        layers=1,
+        hidden_size=64,
+        batch_size=16,
+        learning_rate=5e-3,
+        steps=1600,
+        mark_every=400,
+    )
+    record = recorded(RECORDS / "text.jsonl", training, corpus.checksum)
+    _, held_out = corpus.split(0.9)
+    network = load_model(RECORDS / "tales.pt")
+    windows = network.encode(held_out).unfold(0, 151, 150).T
+    with torch.no_grad():
+        o, _ = network(windows[:-1])
+    loss = nn.functional.cross_entropy(o.flatten(0, 1), windows[1:].flatten())
+    assert loss.item() == pytest.approx(record.marks[-1].validation_loss, abs=0.002)

@@ -1,6 +1,7 @@
 from .corpus import Corpus as Corpus
 from .corpus import load_corpus as load_corpus
 from .counts import Counts as Counts
+from .grammar import tales as tales
 from .market import letters as letters
 from .model import CharacterModel as CharacterModel
 from .model import load_model as load_model
@@ -10,7 +11,6 @@ from .sampling import probabilities as probabilities
 from .sampling import sample as sample
 from .sampling import show as show
 from .sampling import stream as stream
-from .tales import tales as tales
 from .training import CONTEXTS as CONTEXTS
 from .training import CURVE_EVERY as CURVE_EVERY
 from .training import Mark as Mark
