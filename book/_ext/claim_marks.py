@@ -73,9 +73,14 @@ def results_of(path: Path, kept: Path) -> list[Result]:
     now = key(path)
     if kept.exists() and (found := json.loads(kept.read_text("utf-8")))["key"] == now:
         return list(found["results"])
+    from rnn_companion.claims.registry import ClaimError
     from rnn_companion.sentences.run import examine, load_claims
 
-    rows = [examine(made).as_json() for made in load_claims(path)]
+    try:
+        rows = [examine(made).as_json() for made in load_claims(path)]
+    except ClaimError as error:
+        logger.warning("%s", error, location=str(path))
+        return []
     failed = [row for row in rows if row["problem"]]
     for row in failed:
         where = f"{path}:{row['line']}"
@@ -163,9 +168,10 @@ class Trial(SphinxDirective):
         return [box]
 
 
-def in_order(row: Result) -> list[int]:
-    """Sort claims by the numbers in their ids."""
-    return [int(number) for number in re.findall(r"\d+", row["id"])]
+def in_order(row: Result) -> tuple[str, list[int], str]:
+    """Sort claims by source, then by the numbers in their ids."""
+    name = row["id"]
+    return row["source"]["source"], [int(n) for n in re.findall(r"\d+", name)], name
 
 
 def slug(verdict: str) -> str:

@@ -191,7 +191,7 @@ def _version(name: str) -> str:
 def files_named(code: str, folder: Path) -> dict[str, Path]:
     """Find the files that code names in its strings, as seen from a folder."""
     named = sorted({found[2] for found in _STRING.finditer(code)})
-    return {name: folder / name for name in named if (folder / name).is_file()}
+    return {name: folder / name for name in named if os.path.isfile(folder / name)}
 
 
 def key(chapter: Path, package: Package) -> str:

@@ -34,7 +34,8 @@ def _serve(arguments: list[str], folder: str, environment: dict[str, str]) -> No
     os.environ.update(environment)
     sys.path[:] = ["", *(path for path in sys.path if path)]  # begins with its folder
     parent = f"--IPKernelApp.parent_handle={os.getppid()}"  # the kernel ends with it
-    launch_new_instance(argv=[*arguments, parent])
+    quiet = "--IPKernelApp.log_level=50"  # what it warns of is no reader's concern
+    launch_new_instance(argv=[*arguments, parent, quiet])
 
 
 class _Popen:

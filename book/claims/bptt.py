@@ -400,6 +400,85 @@ def bptt_keeps_states(rows: np.ndarray) -> Finding:
     return above(float((rows[:, 1] / rows[:, 0]).min()), 0.9, f"{ran}, a step")
 
 
+# Forwards instead
+
+
+def forwards(net: Network) -> tuple[Tensor, int]:
+    """Carry dh_t/d[W U b] along with the sequence: the gradient, the numbers carried."""
+    h, W_and_more = net.U.shape[0], net.W.shape[1] + net.U.shape[0] + 1
+    carried, state = net.U.new_zeros(h, h * W_and_more), net.start
+    found = net.U.new_zeros(1, h * W_and_more)
+    for x, y in zip(net.X, net.Y, strict=True):
+        direct = torch.block_diag(*[torch.cat([x, state, x.new_ones(1)])[None]] * h)
+        state = torch.tanh(net.W @ x + net.U @ state + net.b)
+        carried = (1 - state**2)[:, None] * (direct + net.U @ carried)
+        arrives = 2 / net.Y.numel() * (net.V @ state - y) @ net.V
+        found = found + arrives[None] @ carried
+    return found.view(h, -1), carried.numel()
+
+
+def resized(units: int, length: int) -> Network:
+    """Draw a network of other sizes."""
+    g = torch.Generator().manual_seed(units)
+    shapes = ((units, D), (units, units), (units,), (Q, units), (length, D))
+    rest = ((length, Q), (units,))
+    return Network(
+        *(torch.randn(s, generator=g, dtype=torch.float64) / 4 for s in shapes + rest)
+    )
+
+
+def both_ways() -> dict[str, np.ndarray]:
+    """Go forwards and backwards: multiplications by units, and numbers carried."""
+    made, carried, apart = [], [], []
+    for units, length in ((16, 5), (32, 5), (16, 20)):
+        net = resized(units, length)
+        H = torch.stack(states(net))[:, None]
+        heads = (2 / net.Y.numel() * (H[1:, 0] @ net.V.T - net.Y) @ net.V)[:, None]
+        counts = []
+        with FlopCounterMode(display=False) as counter:
+            found, numbers = forwards(net)
+            counts.append(counter.get_total_flops() / 2 / length)
+        with FlopCounterMode(display=False) as counter:
+            right = bptt.rnn_backward(heads, net.X[:, None], H, net.W, net.U)
+            counts.append(counter.get_total_flops() / 2 / length)
+        exact = torch.cat([right.W_xh, right.W_hh, right.b_h[:, None]], 1)
+        made.append(counts)
+        carried.append(numbers)
+        apart.append(missed(found, exact))
+    names = ("made", "carried", "apart")
+    return dict(zip(names, map(np.array, (made, carried, apart)), strict=True))
+
+
+@claim(on=both_ways, planted=[lambda m: m | {"made": m["made"][:, ::-1]}])
+def bptt_sixteen_times(m: dict[str, np.ndarray]) -> Finding:
+    """Doubling the units makes the multiplications of a step about sixteen times as
+    many forwards, and about four times as many backwards.
+    """
+    ran = "16 and 32 units, multiplications that torch counts"
+    ahead, back = m["made"][1] / m["made"][0]
+    return every(
+        below(float(m["apart"].max()), 1e-12, "the two gradients, how far apart"),
+        below(abs(ahead / 16 - 1), 0.15, f"{ran}, forwards: off sixteen times by"),
+        below(abs(back / 4 - 1), 0.15, f"{ran}, backwards: off four times by"),
+    )
+
+
+@claim(
+    on=both_ways,
+    planted=[lambda m: m | {"carried": m["carried"] * np.array([1, 1, 4])}],
+)
+def bptt_carried_the_same(m: dict[str, np.ndarray]) -> Finding:
+    r"""With {eq}`eq-bptt-chain` the gradient of each $\ell_t$ is there as soon as the
+    step is done, and the past can be forgotten: what is carried does not grow with the
+    length of the sequence.
+    """
+    ran = "16 units, numbers carried after 5 and after 20 steps"
+    return every(
+        equal(m["carried"][0], m["carried"][2], ran),
+        below(float(m["apart"].max()), 1e-12, "its gradient, how far from the other"),
+    )
+
+
 # Both ways on one task
 
 

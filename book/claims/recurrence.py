@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rnn_companion import Experiment, Forecaster, Layout, load_prices
+from rnn_companion import Experiment, Forecaster, Layout, load_prices, run
 from rnn_companion.claims import (
     Finding,
     above,
@@ -348,6 +348,41 @@ def recurrence_scaled_by_training_days(pair: tuple[Tensor, Tensor]) -> Finding:
     """
     ran = "scaled training prices, with later closes as they are and five times as high"
     return equal(*pair, ran)
+
+
+def loop_and_run() -> tuple[Tensor, Tensor]:
+    """Write the training loop out for 16 units, and let `run` do it: two loss curves."""
+    made, prices = Experiment(length=7, hidden_size=16, epochs=4), load_prices()
+    train, known = made.split(prices).training, int(0.8 * len(prices))
+    close = torch.tensor(prices.close)
+    low, high = close[:known].min(), close[:known].max()
+    windows = ((close - low) / (high - low)).float().unfold(0, 8, 1)[: len(train)]
+    draws, order = (torch.Generator().manual_seed(seed) for seed in (1, 2))
+    cell, head = nn.RNN(1, 16), nn.Linear(16, 1)
+    weights = [*cell.parameters(), *head.parameters()]
+    for p in weights:
+        nn.init.uniform_(p, -0.25, 0.25, generator=draws)
+    optimizer = torch.optim.Adam(weights, lr=0.001)
+    losses = []
+    for _ in range(made.epochs):
+        seen = []
+        for batch in torch.randperm(len(windows), generator=order).split(32):
+            X = windows[batch, :7].T.unsqueeze(2)
+            L = nn.functional.mse_loss(head(cell(X)[0][-1]), windows[batch, 7:])
+            optimizer.zero_grad()
+            L.backward()
+            optimizer.step()
+            seen.append(L.item())
+        losses.append(np.mean(seen))
+    record = run(made, prices, device="cpu", progress=False)
+    return torch.tensor(losses), torch.tensor(record.training_loss)
+
+
+@claim(on=loop_and_run, planted=[lambda pair: (pair[0].flip(0), pair[1])])
+def recurrence_loop_and_run(pair: tuple[Tensor, Tensor]) -> Finding:
+    """The loop and `run` give the same numbers, up to rounding."""
+    ran = "16 units, the losses of four epochs"
+    return equal(pair[0].double(), pair[1].double(), ran, rtol=1e-3)
 
 
 @cache

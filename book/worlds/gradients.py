@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -44,9 +45,8 @@ def torch_step(W_xh: Tensor, x: Tensor, W_hh: Tensor, h: Tensor, b: Tensor) -> T
 # Products and bounds
 
 
-@world("gradients", SIZES, tight=True)
-def gradients(tape: Tape) -> None:
-    """Run a tanh network on one sample, with a loss at every state.
+def run(tape: Tape) -> list[Tensor]:
+    """Run a tanh network on one sample, with a loss at every state; return the states.
 
     In a tight draw the weights are a multiple of an orthogonal matrix and the state
     stands still at a point where all slopes are equal.
@@ -64,7 +64,7 @@ def gradients(tape: Tape) -> None:
         b, start, xs[0] = 0.01 * b, 0.01 * start, 0.01 * xs[0]
     W_xh, W_hh = tape.leaf("W_{xh}", W_xh), tape.leaf("W_{hh}", W_hh)
     b, state = tape.leaf("b_h", b), tape.leaf("h", start, 0)
-    slopes = []
+    slopes, states = [], [state]
     for t, x in enumerate(xs, 1):
         entering = (W_xh, tape.leaf("x", x, t), W_hh, state, b)
         state = tape.step("h", lambda *v: torch.tanh(affine(*v)), entering, t)
@@ -72,9 +72,17 @@ def gradients(tape: Tape) -> None:
         target = tape.normal(h, 1)
         tape.step(r"\ell", partial(F.mse_loss, target=target), (state,), t)
         slopes.append(slope(state))
+        states.append(state)
     tape.put(r"\gamma", torch.stack(slopes).max(), source="autograd")
     sigma = torch.linalg.eigvalsh(W_hh.T @ W_hh).max().sqrt()
     tape.put(r"\sigma_{\max}", sigma, source="torch.linalg.eigvalsh")
+    return states
+
+
+@world("gradients", SIZES, tight=True)
+def gradients(tape: Tape) -> None:
+    """Run a tanh network."""
+    run(tape)
 
 
 def slope(state: Tensor) -> Tensor:
@@ -94,6 +102,33 @@ def linear(tape: Tape) -> None:
     for t in range(1, T + 1):
         entering = (W_xh, tape.leaf("x", tape.normal(d, 1), t), W_hh, state, b)
         state = tape.step("h", affine, entering, t)
+
+
+@world("grad-lyapunov", SIZES, tight=True)
+def lyapunov(tape: Tape) -> None:
+    """Take the product of the same networks apart, with torch's QR."""
+    states = run(tape)
+    Q = torch.eye(tape.sizes["h"], dtype=torch.float64)
+    tape.put("Q", Q, 0)
+    tape.leaf("e", Q[:, :1])
+    for t, (before, state) in enumerate(pairwise(states), 1):
+        rows = [gradient([n], before)[:, 0] for n in state[:, 0]]
+        J = torch.stack(rows)
+        tape.put("J", J, t, source="autograd")
+        Q, R = torch.linalg.qr(J @ Q)
+        tape.put("Q", Q, t, source="torch.linalg.qr")
+        tape.put("R", R, t, source="torch.linalg.qr")
+
+
+@world("grad-identity", SIZES)
+def identity_start(tape: Tape) -> None:
+    """Run a linear network without a bias whose W_hh is the identity."""
+    d, h, T = (tape.sizes[n] for n in "dhT")
+    W_xh = tape.leaf("W_{xh}", tape.normal(h, d))
+    state = tape.leaf("h", tape.normal(h, 1), 0)
+    for t in range(1, T + 1):
+        x = tape.leaf("x", tape.normal(d, 1), t)
+        state = tape.put("h", F.linear(x.T, W_xh).T + state, t, source="torch")
 
 
 POWERS = [{"h": 4, "K": 6}, {"h": 3, "K": 5}]

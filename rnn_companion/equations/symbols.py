@@ -30,6 +30,8 @@ class Symbols(Conditions):
         layer: list[int] = []
         while node.data in {"subscript", "superscript"}:
             base, script = node.children
+            if bare(base).data == "symbol":  # (W_{hh})_{k,l} is an entry of W_{hh}
+                base = bare(base)
             if node.data == "subscript" and base.data in {"symbol", "superscript"}:
                 below = self.subscripts(base, script)
             elif (

@@ -105,12 +105,16 @@ class Frames:
     steady : bool
         Whether axes and titles of all states in the built book stand where the first
         one's do, which is a fifth faster. Only where no state needs more room.
+    start : mapping of str to object, optional
+        The value at which a control stands at first; the first of its values by
+        default.
 
     Raises
     ------
     ValueError
-        If the caption is empty, a control has no values, a name stands in both
-        `controls` and `live`, or there are more states than a page can hold.
+        If the caption is empty, a control has no values or does not have the one it
+        should start at, a name stands in both `controls` and `live`, or there are
+        more states than a page can hold.
     """
 
     draw: Callable[..., Figure]
@@ -119,6 +123,7 @@ class Frames:
     caption: str
     live: Mapping[str, Any] = field(default_factory=dict)
     steady: bool = False
+    start: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_words(caption=self.caption)
@@ -127,6 +132,9 @@ class Frames:
                 raise ValueError(f"The control {name!r} has no values to choose from.")
             if name in self.live:
                 raise ValueError(f"The name {name!r} stands in controls and in live.")
+        for name, value in self.start.items():
+            if value not in self.controls.get(name, ()):
+                raise ValueError(f"The control {name!r} cannot start at {value!r}.")
         counts = [len(values) for values in self.controls.values()]
         count = prod(counts) if counts else 0
         if not 1 <= count <= MOST_FRAMES:
@@ -154,6 +162,10 @@ class Frames:
         states = product(*self.controls.values())
         return [dict(zip(self.controls, state, strict=True)) for state in states]
 
+    def _first(self) -> dict[str, Any]:
+        """Return the state that is shown at first."""
+        return {n: self.start.get(n, values[0]) for n, values in self.controls.items()}
+
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         if os.environ.get(BOOK):
             return self._static()
@@ -172,7 +184,8 @@ class Frames:
                 words = f'<p role="alert">{escape(str(problem))}</p>'
                 return HTML(words)  # type: ignore[no-untyped-call]
 
-        controls = {n: _live_control(n, v) for n, v in self.controls.items()}
+        at = self._first()
+        controls = {n: _live_control(n, v, at[n]) for n, v in self.controls.items()}
         shown = {"auto_display": True}  # else the sliders come without the picture
         widget = interactive(show, shown, **controls, **self.live)
         if widget.result is None:  # ipywidgets 7 draws only what it displays itself
@@ -180,12 +193,14 @@ class Frames:
         return widget
 
     def _static(self) -> Bundle:
-        pictures = [self.picture(**state) for state in self.states()]
-        first, *others = pictures
+        states, at = self.states(), self._first()
+        pictures = [self.picture(**state) for state in states]
+        first = pictures[states.index(at)]
         shown = _img(first.png, first.alt) + _SPOKEN
-        for other in others if self.steady else ():
-            _lay_out(other.figure, first.figure)
-        boxes = "".join(_static_control(n, v) for n, v in self.controls.items())
+        for other in pictures if self.steady else ():
+            if other is not first:
+                _lay_out(other.figure, first.figure)
+        boxes = "".join(_static_control(n, v, at[n]) for n, v in self.controls.items())
         script = _SCRIPT % {
             "frames": _json([_data_uri(p.png) for p in pictures]),
             "alts": _json([p.alt for p in pictures]),
@@ -243,24 +258,27 @@ def _are_numbers(values: Sequence[Any]) -> bool:
     return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
-def _live_control(name: str, values: Sequence[Any]) -> Any:  # noqa: ANN401
+def _live_control(name: str, values: Sequence[Any], at: Any) -> Any:  # noqa: ANN401
     import ipywidgets
 
     slides = _are_numbers(values)
     kind = ipywidgets.SelectionSlider if slides else ipywidgets.Dropdown
     options = [(_label(v), v) for v in values]
-    return kind(options=options, value=values[0], description=name.replace("_", " "))
+    return kind(options=options, value=at, description=name.replace("_", " "))
 
 
-def _static_control(name: str, values: Sequence[Any]) -> str:
-    label = escape(name.replace("_", " "))
+def _static_control(name: str, values: Sequence[Any], at: object) -> str:
+    label, n = escape(name.replace("_", " ")), values.index(at)
     if _are_numbers(values):
         return (
             f'<label>{label} <input type="range" min="0" max="{len(values) - 1}" '
-            f'value="0" step="1"> <output>{_label(values[0])}</output></label> '
+            f'value="{n}" step="1"> <output>{_label(at)}</output></label> '
         )
     labels = enumerate(escape(_label(value)) for value in values)
-    options = "".join(f'<option value="{i}">{text}</option>' for i, text in labels)
+    options = "".join(
+        f'<option value="{i}"{" selected" * (i == n)}>{text}</option>'
+        for i, text in labels
+    )
     return f"<label>{label} <select>{options}</select></label> "
 
 

@@ -1,19 +1,18 @@
 """The figures of chapter 3, *Exploding and vanishing gradients*."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle
+from matplotlib.patches import Circle, Rectangle
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from rnn_companion.figures.draw import curves, last, look, plain_ticks
 from rnn_companion.figures.frames import Frames, Picture
-from rnn_companion.figures.style import COLORS, INK, MARKERS, PALE, figure
+from rnn_companion.figures.style import COLORS, INK, PALE, figure
 from rnn_companion.forecasting.records import Record
 from rnn_companion.gradients.truncation import Comparison
 
@@ -233,15 +232,24 @@ def reaches(before: Tensor, after: Mapping[int, Tensor]) -> Picture:
     trained = {f"trained on {length} days": norms for length, norms in after.items()}
     curves(axes, trained, marks=8, markersize=5)
     axes.set(yscale="log", xlabel="lag (days back)", ylabel="norm of the derivative")
-    axes.legend(fontsize=9)
+    axes.legend(fontsize=9, loc="lower left")
+    near = min(10, len(before) - 1)  # the shortest windows, which end at once
+    inset = axes.inset_axes((0.52, 0.5, 0.46, 0.46))
+    inset.plot(range(near + 1), before[: near + 1], color=INK, linewidth=2.6)
+    curves(inset, {name: n[: near + 1] for name, n in trained.items()}, markersize=5)
+    inset.set(yscale="log", xlim=(-0.3, near + 0.3))
+    inset.set_title(f"the first {near} days", fontsize=9)
+    inset.tick_params(labelsize=8)
     ends = [f"{float(norms[-1]):.1e} at lag {T}" for T, norms in after.items()]
     return Picture(
         fig,
         alt="Norm of the derivative of the last state against the lag in days, on a "
         f"logarithmic axis. Untrained, {float(before[-1]):.1e} at lag "
-        f"{len(before) - 1}; trained, {', '.join(ends)}.",
+        f"{len(before) - 1}; trained, {', '.join(ends)}. An inset enlarges the first "
+        "days.",
         caption="How far a gradient reaches on windows of prices (medians over some "
-        "windows), before training and after it.",
+        "windows), before training and after it. The small picture enlarges the first "
+        "days, where the short windows end.",
     )
 
 
@@ -342,48 +350,60 @@ def lessons(
 
 
 @figure
-def strategies(
-    dates: Sequence[object], close: Sequence[float], parts: Mapping[str, Sequence[int]]
-) -> Picture:
-    """Show where each strategy cuts a series.
+def strategies(counted: Mapping[str, Tensor]) -> Picture:
+    """Show which paths each strategy counts, and with what weight.
 
     Parameters
     ----------
-    dates : sequence
-        Days, `(T,)`.
-    close : sequence of float
-        Closing prices, `(T,)`.
-    parts : mapping of str to sequence of int
-        For each strategy the positions at which a new part begins, without 0.
+    counted : mapping of str to Tensor, each `(T, T)`
+        For each strategy the weight of the path from loss t (row) to the use of the
+        weights in step i (column); zero where it is not counted.
 
     Returns
     -------
     Picture
     """
-    fig, rows = plt.subplots(len(parts), 1, figsize=(8.4, 4.4), sharex=True)
-    for axes, (name, cuts) in zip(rows, parts.items(), strict=True):
-        for i, (start, stop) in enumerate(pairwise([0, *cuts, len(close)])):
-            look = {"color": COLORS[i % 2 * 3], "marker": MARKERS[i % 2]}
-            days = range(start, stop)
-            axes.plot(days, close[start:stop], linestyle="-", markersize=3.5, **look)
-        for cut in cuts:
-            axes.axvline(cut - 0.5, color=INK, linewidth=1, linestyle=":")
-        axes.set_ylabel("dollars", fontsize=9)
-        axes.set_title(name, loc="left", fontsize=9.5)
-        axes.grid(visible=False)
-    rows[-1].set_xlabel(f"trading days from {dates[0]} to {dates[-1]}")
-    counts = ", ".join(f"{len(cuts) + 1} by {name}" for name, cuts in parts.items())
+    rows = (len(counted) + 1) // 2
+    fig, panels = plt.subplots(rows, 2, figsize=(8.4, 4.1 * rows), squeeze=False)
+    for axes, (name, weights) in zip(panels.flat, counted.items(), strict=False):
+        _grid(axes, weights)
+        axes.set_title(name, fontsize=10)
+    for axes in panels.flat[len(counted) :]:
+        axes.axis("off")
+    said = ", ".join(f"{name}: {int((w > 0).sum())}" for name, w in counted.items())
+    T = len(next(iter(counted.values())))
     return Picture(
         fig,
-        alt=f"The same prices in rows, cut into parts: {counts}.",
-        caption="The same days of Microsoft's prices, cut by each strategy. The state "
-        "passes every dotted line, the gradient does not.",
+        alt=f"Triangles of the {T * (T + 1) // 2} paths from a loss back to a use of "
+        f"the weights. Filled, because counted: {said}.",
+        caption="A square is the path from the loss of step t (row) to the use of the "
+        "weights in step i (column). Dark: it counts once. Darkest, with its weight in "
+        "it: it counts for more. Pale: it is left out.",
     )
+
+
+def _grid(axes: Axes, weights: Tensor) -> None:
+    """Draw the triangle of paths: a square each, dark if it counts."""
+    T = len(weights)
+    for t in range(T):
+        for i in range(t + 1):
+            weight = float(weights[t, i])
+            color = PALE if weight == 0 else COLORS[0] if weight <= 1 else INK
+            axes.add_patch(Rectangle((i + 0.55, t + 0.55), 0.9, 0.9, color=color))
+            if weight > 1:
+                label = axes.text(i + 1, t + 1, f"{weight:.1f}", fontsize=7)
+                label.set(color="white", ha="center", va="center")
+    axes.set(xlim=(0.4, T + 0.6), ylim=(T + 0.6, 0.4), aspect="equal")
+    axes.set(xlabel="use of the weights i", ylabel="loss t")
+    axes.set_xticks(range(1, T + 1, 3))
+    axes.set_yticks(range(1, T + 1, 3))
+    axes.grid(visible=False)
 
 
 def laboratory(
     weights: Mapping[tuple[int, float], Mapping[str, Tensor]],
     comparisons: Mapping[tuple[int, float], Mapping[str, Comparison]],
+    start: tuple[int, float] | None = None,
 ) -> Frames:
     """Move tau and pi, and see what they do to the gradient.
 
@@ -393,6 +413,8 @@ def laboratory(
         With what weight each strategy counts paths of each lag, on average.
     comparisons : mapping of (tau, pi) to mapping of str to Comparison
         Bias and spread of each strategy.
+    start : (tau, pi), optional
+        Where the controls stand at first.
 
     Returns
     -------
@@ -430,6 +452,7 @@ def laboratory(
         "counts the paths of each lag, on average; the exact gradient counts all of "
         "them once. Right: its bias and its spread, as shares of the norm of the exact "
         "gradient; a zero is drawn at the left edge.",
+        start=dict(zip(("tau", "pi"), start or (), strict=False)),
         steady=True,
     )
 

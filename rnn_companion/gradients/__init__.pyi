@@ -5,6 +5,7 @@ from ._cells import cell_of as cell_of
 from ._cells import states as states
 from ._drive import Drive as Drive
 from ._jacobians import jacobians as jacobians
+from ._jacobians import lyapunov_exponents as lyapunov_exponents
 from ._jacobians import norm_against_lag as norm_against_lag
 from ._jacobians import products as products
 from ._jacobians import products_by_vjp as products_by_vjp

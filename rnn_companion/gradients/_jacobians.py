@@ -113,3 +113,42 @@ def norm_against_lag(J: Tensor, lags: Sequence[int] | None = None) -> Tensor:
             )
     norms: Tensor = torch.linalg.matrix_norm(products(J)[list(lags)], 2)
     return norms
+
+
+def lyapunov_exponents(J: Tensor) -> Tensor:
+    """Return how fast small changes of the state grow a step (`eq-grad-exponent`).
+
+    With ``Q_0 = I`` and ``Q_t R_t = J_t Q_{t-1}``, the product of the Jacobians is
+    ``Q_T R_T ... R_1`` (`eq-grad-qr`), and exponent i is the mean over t of
+    ``log |(R_t)_ii|``: no number grows with the length of the product.
+
+    Parameters
+    ----------
+    J : Tensor, `(T, n, n)`
+        The Jacobian of every step.
+
+    Returns
+    -------
+    Tensor, `(n,)`
+        Natural logarithms a step, the largest first; minus infinity for a direction
+        that is lost.
+
+    Raises
+    ------
+    ValueError
+        If a Jacobian is not square, or not finite, or there is none.
+
+    Notes
+    -----
+    Source: Benettin, Galgani, Giorgilli and Strelcyn (1980). For finite T the largest
+    is the growth of a column of the product, at most ``log |J_T ... J_1| / T``. Where a
+    Jacobian sends the first column to zero, that is minus infinity.
+    """
+    if not len(square(J)):
+        raise ValueError("there is no Jacobian: a sequence has at least one step")
+    Q = torch.eye(J.shape[-1], dtype=J.dtype, device=J.device)
+    total = J.new_zeros(J.shape[-1])
+    for J_t in J:
+        Q, R = torch.linalg.qr(J_t @ Q)
+        total += R.diagonal().abs().log()
+    return (total / len(J)).sort(descending=True).values

@@ -238,6 +238,29 @@ def compare(
     )
 
 
+def path_weights(xi: Tensor) -> Tensor:
+    """Return with what weight each path counts (`eq-grad-xi`).
+
+    Entry (t, i) is the product of `xi_j` over j = i+1, ..., t; zero for i > t.
+
+    Parameters
+    ----------
+    xi : Tensor, `(T,)`
+        The weight of the link from each step to the one before.
+
+    Returns
+    -------
+    Tensor, `(T, T)`
+        From loss t (row) to the use of the weights in step i (column).
+    """
+    T = len(xi)
+    weights = xi.new_zeros(T, T)
+    for t in range(T):
+        links = torch.cat([xi[1 : t + 1], xi.new_ones(1)])
+        weights[t, : t + 1] = links.flip(0).cumprod(0).flip(0)
+    return weights
+
+
 def mean_weights(T: int, tau: int, pi: float) -> dict[str, Tensor]:
     """Return with what weight each strategy counts the paths of each lag, on average.
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rnn_companion.claims.finding import Finding
+from rnn_companion.claims.finding import Finding, undecided
 from rnn_companion.claims.registry import Claim, ClaimError
 
 
@@ -85,11 +85,14 @@ def book_claims(book: Path) -> list[Claim]:
 
 def examine(claim: Claim) -> Result:
     """Run a claim, and hold its verdict against the expected one."""
-    began = time.perf_counter()
-    finding = claim.run()
+    began, problem = time.perf_counter(), ""
+    try:
+        finding = claim.run()
+    except Exception as error:  # whatever a check does; the others are run
+        problem = f"does not run: {type(error).__name__}: {error}"
+        finding = undecided(problem)
     seconds = time.perf_counter() - began
-    problem = ""
-    if finding.verdict != claim.expected:
+    if not problem and finding.verdict != claim.expected:
         problem = f"is said to be “{claim.expected}”, and is “{finding.verdict}”"
     return Result(claim, finding, seconds, problem)
 

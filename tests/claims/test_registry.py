@@ -62,6 +62,15 @@ def test_a_claim_that_does_not_hold_is_a_problem_with_its_place() -> None:
     assert str(result).startswith(f"{false.file}:{false.line}: false: ")
 
 
+def test_a_check_that_breaks_is_a_problem_with_its_place() -> None:
+    @claim(on=lambda: effect().reshape(7, 1, 1)[9], planted=[negated])
+    def broken(values: np.ndarray) -> Finding:
+        """The larger rate is faster."""
+        return sign_test(values, "seven seeds")
+
+    assert examine(broken).problem.startswith("does not run: IndexError: ")
+
+
 def test_a_check_that_looks_at_nothing_does_not_notice() -> None:
     @claim(on=effect, planted=[negated])
     def blind(values: np.ndarray) -> Finding:

@@ -63,6 +63,8 @@ TRUE = {
     "a zero": r"\frac{\mathrm{d} h_t}{\mathrm{d} x_k} = 0, \quad 0 \le t < k \le T",
     "a row of indices": r"(\nabla_{W_{hh}} L)_{ij} = \sum_{t=1}^{T} (\nabla_{a_t} L)_i h_{t-1,j},"
     r" \quad i, j = 1, \dots, h",
+    "an entry of a named matrix": r"\frac{\mathrm{d} L}{\mathrm{d} (W_{hh})_{k,l}} = "
+    r"\sum_{t=1}^{T} (\nabla_{a_t} L)_k h_{t-1,l}, \quad k, l = 1, \dots, h",
     "an inequality between neighbours": r"\lVert h_t \rVert_\infty < 1",
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from html import escape
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -301,3 +302,16 @@ def test_a_choice_in_words_moves_the_figure(page: "Page") -> None:
     page.keyboard.press("End")
     first.get_by_label("cell").select_option("LSTM")
     assert first.locator("img").get_attribute("alt") == words(3, "LSTM")
+
+
+def test_controls_start_where_they_are_told_to(in_book: None) -> None:
+    shown = frames(start={"steps": 2, "cell": "LSTM"})
+    page = shown._repr_mimebundle_()["text/html"]
+    assert 'value="1" step="1"> <output>2</output>' in page
+    assert '<option value="1" selected>LSTM</option>' in page
+    assert f'alt="{escape(words(2, "LSTM"))}"' in page.split("<script>")[0]
+
+
+def test_a_control_that_cannot_start_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="'steps' cannot start at 9"):
+        frames(start={"steps": 9})

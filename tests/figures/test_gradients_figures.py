@@ -134,15 +134,16 @@ def test_lessons_stand_side_by_side_on_one_scale() -> None:
     assert heights(below.lines[0]) == [8.0, 4.0, 2.0]
 
 
-def test_a_cut_stands_before_the_day_that_begins_a_part() -> None:
-    picture = figures.strategies(
-        ["first", "last"], [5.0, 6.0, 7.0, 8.0], {"cut": [1, 3], "full": []}
-    )
-    cut, full = picture.figure.axes
-    dotted = [line for line in cut.lines if line.get_linestyle() == ":"]
-    assert [at(line) for line in dotted] == [0.5, 2.5]
-    assert len(full.lines) == 1
-    assert "3 by cut, 1 by full" in picture.alt
+def test_a_square_is_filled_if_its_path_counts() -> None:
+    counted = torch.tensor([[1.0, 0.0], [0.0, 2.5]])
+    picture = figures.strategies({"one": counted, "both": torch.ones(2, 2).tril()})
+    one, both = picture.figure.axes
+    assert len(one.patches) == len(both.patches) == 3  # the triangle
+    assert len({patch.get_facecolor() for patch in one.patches}) == 3
+    assert len({patch.get_facecolor() for patch in both.patches}) == 1
+    assert [text.get_text() for text in one.texts] == ["2.5"]
+    assert "the 3 paths" in picture.alt
+    assert "one: 2, both: 3" in picture.alt
 
 
 def test_the_laboratory_draws_bias_and_spread() -> None:
@@ -153,3 +154,12 @@ def test_the_laboratory_draws_bias_and_spread() -> None:
     marked = [line for line in picture.figure.axes[1].lines if line.get_marker() == "s"]
     assert [at(line) for line in marked[:4]] == [0.25] * 4
     assert "sliding: bias 0.25, spread 0" in picture.alt
+
+
+def test_the_laboratory_opens_where_it_is_told_to() -> None:
+    weights = dict.fromkeys(figures.STRATEGIES, NORMS)
+    missed = dict.fromkeys(figures.STRATEGIES, Comparison(0.25, 0.0, 1.0))
+    states = [(tau, pi) for tau in (1, 6) for pi in (0.8, 0.5)]
+    given = dict.fromkeys(states, weights), dict.fromkeys(states, missed)
+    assert figures.laboratory(*given, start=(6, 0.8)).start == {"tau": 6, "pi": 0.8}
+    assert figures.laboratory(*given).start == {}

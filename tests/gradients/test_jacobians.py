@@ -111,6 +111,43 @@ def test_a_chosen_lag_is_counted_back_from_the_end() -> None:
     assert_close(gr.norm_against_lag(J)[[2, 0]], found)
 
 
+def test_exponents_of_a_diagonal_system_are_its_mean_logarithms() -> None:
+    """Equation eq-grad-exponent: units that do not see each other, in closed form."""
+    factors = random(40, 4).abs() + torch.tensor([0.1, 3.0, 0.5, 1.0])
+    found = gr.lyapunov_exponents(torch.diag_embed(factors))
+    assert_close(found, factors.log().mean(0).sort(descending=True).values)
+
+
+def test_exponents_of_a_linear_map_are_its_eigenvalues() -> None:
+    """Each step the same matrix: the logarithms of the moduli, in the limit."""
+    V, moduli = random(3, 3) + 2 * torch.eye(3), torch.tensor([1.5, 0.9, 0.2]).double()
+    W = V @ moduli.diag() @ V.inverse()
+    found = gr.lyapunov_exponents(W.expand(2000, 3, 3))
+    assert_close(found, moduli.log(), 5e-3)
+    assert float(found[0]) == pytest.approx(math.log(gr.spectral_radius(W)), abs=5e-3)
+
+
+def test_exponents_add_up_to_the_volume() -> None:
+    """Their sum is the mean logarithm of the determinants, whatever the Jacobians."""
+    J = random(30, 5, 5)
+    expected = torch.linalg.slogdet(J).logabsdet.mean()
+    assert_close(gr.lyapunov_exponents(J).sum(), expected)
+
+
+def test_the_largest_exponent_is_the_growth_of_the_norm() -> None:
+    """Equation eq-grad-lyapunov, on a driven cell."""
+    J = gr.jacobians(*gr.Drive(hidden_size=6, length=300, radius=1.2).make())
+    growth = float(gr.norm_against_lag(J, [300])[0].log() / 300)
+    assert growth - 0.02 < float(gr.lyapunov_exponents(J)[0]) <= growth + 1e-12
+
+
+def test_exponents_of_a_lost_direction_and_of_no_step() -> None:
+    lost = gr.lyapunov_exponents(torch.diag(torch.tensor([2.0, 0.0])).expand(5, 2, 2))
+    assert lost.tolist() == [pytest.approx(math.log(2)), -math.inf]
+    with pytest.raises(ValueError, match="there is no Jacobian"):
+        gr.lyapunov_exponents(torch.zeros(0, 2, 2))
+
+
 class Calls(TorchDispatchMode):
     """Counts the operations that torch is asked for."""
 

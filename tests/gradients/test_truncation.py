@@ -209,6 +209,28 @@ def test_mean_weights_are_means_over_the_links() -> None:
     assert weights["sliding"].tolist() == [1, 1, 1, 0, 0, 0, 0]
 
 
+def test_weights_of_paths_make_the_weighted_gradient() -> None:
+    """Equation eq-grad-xi: the paths one by one, each the difference of two cuts."""
+    T = 6
+    arguments, G = layer(T, seed=3), random(T, 2, 4, seed=4)
+    xi = truncation.randomized(T, 0.6, torch.Generator().manual_seed(2))
+    weights = truncation.path_weights(xi)
+    total = torch.zeros_like(arguments[3])
+    for t in range(T):
+        for i in range(t + 1):
+            only_t = torch.zeros_like(G)
+            only_t[t] = G[t]
+            until, less = truncation.full(T), truncation.full(T)
+            until[i] = 0  # uses i, ..., t
+            less[i + 1 if i < t else i] = 0  # uses i+1, ..., t
+            share = truncation.truncated_backward(*by_hand(arguments, only_t), until)
+            rest = truncation.truncated_backward(*by_hand(arguments, only_t), less)
+            own = share.W_hh - rest.W_hh if i < t else share.W_hh
+            total += weights[t, i] * own
+    found = truncation.truncated_backward(*by_hand(arguments, G), xi).W_hh
+    torch.testing.assert_close(total, found)
+
+
 def test_compare_splits_the_error() -> None:
     """Mean squared distance = squared bias + variance; all over the exact norm."""
     exact, estimates = random(3, 2), random(50, 3, 2, seed=1) + 1

@@ -32,6 +32,18 @@ def rounds() -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("chapter", chapters())
+def test_a_free_text_says_what_each_of_its_points_is_for(chapter: str) -> None:
+    text = (ROOT / "book" / f"{chapter}.md").read_text("utf-8")
+    notebook = jupytext.reads(text, fmt="md:myst")
+    texts = [c for c in notebook.cells if c.cell_type == "markdown" and markup.mark(c)]
+    assert texts
+    for cell in texts:
+        _, rubric = cell.source.split("**One point each for**")
+        assert rubric.count("\n* ") == markup.mark(cell)["points"]
+    assert "One point each" not in markup.without_answers(text)
+
+
+@pytest.mark.parametrize("chapter", chapters())
 def test_a_chapter_has_four_kinds_of_exercise(chapter: str) -> None:
     """One to write, one to mend, one on real prices, one in free words."""
     kinds = {exercise.title.split(":")[0] for exercise in of_chapter(chapter)}

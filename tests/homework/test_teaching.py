@@ -6,7 +6,7 @@ import torch
 import yaml
 
 from rnn_companion import networks
-from rnn_companion.homework import collect, grade, warm
+from rnn_companion.homework import collect, grade, markup, warm
 from rnn_companion.homework.commands import add_homework
 from rnn_companion.homework.files import Course
 from rnn_companion.homework.grade import hidden_tests
@@ -22,6 +22,14 @@ def test_every_chapter_is_assigned_once() -> None:
     assert len(set(assigned)) == len(assigned)
 
 
+def test_minutes_are_those_of_the_exercises() -> None:
+    told = {c: int(m) for c, m in re.findall(r"\| `([\w-]+)` \| (\d+) \|", GUIDE)}
+    texts = {c: (ROOT / "book" / f"{c}.md").read_text("utf-8") for c in chapters()}
+    found = {c: sum(e.minutes for e in markup.in_chapter(t)) for c, t in texts.items()}
+    assert found.items() <= told.items()
+    assert f"{min(told.values())} to {max(told.values())} minutes" in GUIDE
+
+
 def test_limits_are_those_of_the_code() -> None:
     told = (
         f"{warm.MEMORY // 1024} GB of memory, {warm.FILES} MB of files, "
@@ -29,7 +37,7 @@ def test_limits_are_those_of_the_code() -> None:
     )
     assert told in GUIDE
     assert grade.WHOLE == 120
-    assert "two minutes in all" in GUIDE
+    assert "two minutes together" in GUIDE
 
 
 def test_the_overlay_of_the_guide_is_right(course: Course) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial, reduce
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,48 @@ def test_the_same_lesson_twice_is_the_same() -> None:
     assert torch.equal(a.losses, b.losses)
 
 
+SIDE_BY_SIDE = [
+    watch.Lesson(length=5, hidden_size=6, batch_size=8, steps=6, **changes)
+    for changes in (
+        {},
+        {"seed": 3, "threshold": 0.05, "learning_rate": 0.5},
+        {"optimizer": "adam", "learning_rate": 0.01},
+        {"optimizer": "adam", "learning_rate": 0.02, "threshold": 0.1, "seed": 3},
+        {"l1": 0.01, "l2": 0.3, "start": "gaussian", "threshold": 1.0},
+        {"l1": 0.02, "start": "identity", "radius": 1.0, "seed": 7},
+    )
+]
+
+
+def test_lessons_side_by_side_are_the_lessons_alone() -> None:
+    """Layers, optimizers and clipping of torch, one network at a time."""
+    together = watch.watch_lessons(SIDE_BY_SIDE)
+    for lesson, (model, watched) in zip(SIDE_BY_SIDE, together, strict=True):
+        alone, seen = watch.watch_lesson(lesson)
+        for name, parameter in alone.named_parameters():
+            found = model.get_parameter(name)
+            torch.testing.assert_close(found, parameter, rtol=1e-4, atol=1e-5)
+        assert watched.parameters == seen.parameters
+        torch.testing.assert_close(watched.norms, seen.norms, rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(watched.total, seen.total, rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(watched.losses, seen.losses, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("changed", ["length", "hidden_size", "batch_size", "steps"])
+def test_lessons_side_by_side_have_one_shape(changed: str) -> None:
+    changes: dict[str, Any] = {changed: 4}
+    other = replace(SIDE_BY_SIDE[0], **changes)
+    with pytest.raises(ValueError, match="one length, hidden_size, batch_size"):
+        watch.watch_lessons([SIDE_BY_SIDE[0], other])
+    with pytest.raises(ValueError, match="got 0 combinations"):
+        watch.watch_lessons([])
+
+
+def test_an_unknown_optimizer_is_refused() -> None:
+    with pytest.raises(ValueError, match="optimizer"):
+        watch.Lesson(optimizer="guess")
+
+
 LESSON = watch.Lesson(length=4, hidden_size=4, steps=2, l1=0.1)
 ON_A_DEVICE: dict[str, Callable[..., object]] = {
     "prices": partial(
@@ -55,12 +98,13 @@ ON_A_DEVICE: dict[str, Callable[..., object]] = {
         steady_prices(),
     ),
     "lesson": partial(watch.watch_lesson, LESSON),
+    "lessons": partial(watch.watch_lessons, [LESSON]),
     "accuracy": partial(watch.accuracy, LESSON.model()),
     "reach": partial(watch.reach, LESSON.model(), torch.zeros(4, 1, 10)),
 }
 
 
-@pytest.mark.parametrize("name", ["prices", "lesson", "accuracy"])
+@pytest.mark.parametrize("name", ["prices", "lesson", "lessons", "accuracy"])
 def test_all_is_computed_on_the_device_that_is_asked_for(name: str) -> None:
     """A meta tensor has no data, and mixes with none of the CPU's.
 
