@@ -6,6 +6,7 @@ from torch.distributions import Categorical
 from torch.nn import functional as F
 
 from rnn_companion.equations import Tape, world
+from rnn_companion.tasks.text import Counts
 
 CROSS_ENTROPY = "torch.nn.functional.cross_entropy"
 SIZES = [{"V": 5}, {"V": 3}, {"V": 6}]
@@ -62,6 +63,31 @@ def text_course(tape: Tape) -> None:
     tape.put("L", F.cross_entropy(scores, truth), source=CROSS_ENTROPY)
     together = torch.stack([tape.values[r"\hat{p}", (t,), ()] for t in range(1, T + 1)])
     tape.put(r"\mathrm{PPL}", together.prod() ** (-1 / T), source="the geometric mean")
+    tape.put(r"\mathrm{BPC}", -together.log2().mean(), source="torch.log2")
+
+
+@world("text-counts", sizes=[{"V": 4}, {"V": 3}], ranges={"k": (1, "V"), "l": (1, 3)})
+def text_counts(tape: Tape) -> None:
+    """Count what followed the last 0 to 3 characters of a text of V characters."""
+    V, order = tape.sizes["V"], 3
+    vocabulary = "abcd"[:V]
+    numbers = torch.randint(V, (60,), generator=tape.generator).tolist()
+    text = "".join(vocabulary[k] for k in numbers)
+    before = text[20:23]
+    counts = Counts(text, vocabulary, order)
+    for depth in range(order + 1):
+        context = before[order - depth :]
+        starts = [
+            at for at in range(len(text) - depth) if text[at:].startswith(context)
+        ]
+        followers = [text[at + depth] for at in starts]
+        found = [followers.count(character) for character in vocabulary]
+        tape.leaf(r"\nu", torch.tensor(found).double()[:, None], layer=depth)
+        tape.leaf("u", torch.tensor(float(len(set(followers)))), layer=depth)
+        counts.order = depth
+        chances = [counts.probability(character, before) for character in vocabulary]
+        p = torch.tensor(chances, dtype=torch.float64)[:, None]
+        tape.put(r"\hat{y}", p, layer=depth, source="rnn_companion.tasks.text.Counts")
 
 
 @world("text-head", sizes=[{"V": 5, "h": 4, "T": 2}, {"V": 3, "h": 5, "T": 3}])

@@ -156,6 +156,57 @@ def _page(ax: Axes, written: Written) -> None:
 
 
 @figure
+def unit(passage: str, values: Tensor, marked: Sequence[bool], what: str) -> Picture:
+    """Show a unit's value after each character of a passage.
+
+    Parameters
+    ----------
+    passage : str
+        What was read.
+    values : Tensor, `(len(passage),)`
+        Between -1 and 1.
+    marked : sequence of bool, `(len(passage),)`
+        The characters with the property; they are underlined.
+    what : str
+        Their name, such as "inside a quotation".
+
+    Returns
+    -------
+    Picture
+    """
+    rows = -(-len(passage) // COLUMNS)
+    fig, ax = plt.subplots(figsize=(8.4, 0.3 + 0.36 * rows))
+    signed = float(values[np.array(marked)].mean() - values[~np.array(marked)].mean())
+    look: dict[str, Any] = {"family": MONO, "fontsize": 9.5, "parse_math": False}
+    for n, (character, value) in enumerate(zip(passage, values.tolist(), strict=True)):
+        row, column = divmod(n, COLUMNS)
+        depth = (1 + value) / 2  # 0 where the value is -1
+        ground = str(1 - 0.8 * depth)
+        ax.add_patch(Rectangle((column, -row), 1, 1, facecolor=ground, lw=0))
+        ink = "white" if depth > 0.6 else INK
+        seen = VISIBLE["\n"] if character == "\n" else character
+        x, y = column + 0.5, 0.5 - row
+        ax.text(x, y, seen, ha="center", va="center", color=ink, **look)
+        if marked[n]:
+            under = 0.06 - row
+            ax.plot(
+                [column, column + 1], [under, under], color=COLORS[3], lw=2.5, zorder=4
+            )
+    ax.set(xlim=(0, COLUMNS), ylim=(0.9 - rows, 1.1))
+    ax.axis("off")
+    more = "higher" if signed > 0 else "lower"
+    return Picture(
+        fig,
+        alt=f"{len(passage)} held-out characters, each on a ground that is the darker "
+        f"the higher the unit's value is after it. {what.capitalize()}, underlined, "
+        f"the value is {more} by {abs(signed):.2f} on average.",
+        caption="One unit reads held-out text. The darker the ground, the higher its "
+        f"value after the character, white for -1 and darkest for 1. Underlined: "
+        f"{what}.",
+    )
+
+
+@figure
 def context(record: TextRecord, steps: Sequence[int]) -> Picture:
     """Show how the loss falls when more characters have been read.
 

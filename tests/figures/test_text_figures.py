@@ -68,3 +68,14 @@ def test_context_shows_the_marks_that_were_asked_for() -> None:
     assert list(np.asarray(curve.get_xdata())) == list(CONTEXTS)
     assert list(np.asarray(curve.get_ydata())) == list(FALLING)
     assert "after 20 steps 2.00, 0.67 and 0.07" in picture.alt
+
+
+def test_a_unit_is_darker_where_it_is_higher_and_marked_places_are_underlined() -> None:
+    values = torch.tensor([-1.0, 0.0, 1.0, 1.0])
+    picture = figures.unit("a\nbc", values, [False, False, True, True], "in a word")
+    (ax,) = picture.figure.axes
+    greys = [to_rgb(patch.get_facecolor())[0] for patch in ax.patches]
+    assert greys == pytest.approx([1.0, 0.6, 0.2, 0.2])
+    assert len(ax.lines) == 2
+    assert [text.get_text() for text in ax.texts] == ["a", "↵", "b", "c"]
+    assert "In a word, underlined, the value is higher by 1.50" in picture.alt

@@ -1,6 +1,7 @@
 from .corpus import Corpus as Corpus
 from .corpus import load_corpus as load_corpus
 from .counts import Counts as Counts
+from .grammar import tales as tales
 from .market import letters as letters
 from .model import CharacterModel as CharacterModel
 from .model import load_model as load_model
