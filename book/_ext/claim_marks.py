@@ -43,13 +43,19 @@ def state(source: Path) -> str:
     return sha256(b"\0".join(p.read_bytes() for p in kept)).hexdigest()
 
 
+@cache
+def our_package() -> Package:
+    """Take the package whose modules claims import; it reads each of them once."""
+    return Package(package_folder("rnn_companion"))
+
+
 def key(path: Path) -> str:
     """Name the state of all that a file of claims depends on."""
     book = path.parents[1]
     code = path.read_text("utf-8")
     shared = sorted(path.parent.glob("_*.py"))
     code += "\n".join(p.read_text("utf-8") for p in shared)
-    package = Package(package_folder("rnn_companion"))
+    package = our_package()
     hashed = sha256(code.encode() + package.digest(package.needed_by(code)).encode())
     hashed.update(library_versions(package.name).encode())
     beside = [*(book / "worlds").glob("*.py"), *files_named(code, book).values()]
