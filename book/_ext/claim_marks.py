@@ -44,20 +44,33 @@ def state(source: Path) -> str:
 
 
 @cache
-def our_package() -> Package:
-    """Take the package whose modules claims import; it reads each of them once."""
-    return Package(package_folder("rnn_companion"))
+def our_package() -> tuple[Package, str]:
+    """Take the package whose modules claims import, and the state of all of it."""
+    package = Package(package_folder("rnn_companion"))
+    return package, package.digest(package.modules)
 
 
-def key(path: Path) -> str:
-    """Name the state of all that a file of claims depends on."""
-    book = path.parents[1]
+def key(path: Path, exactly: bool) -> str:
+    """Name the state of what a file of claims depends on.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    exactly : bool
+        Whether modules that it does not import are left out, which takes longer.
+
+    Returns
+    -------
+    str
+        Changes when its claims must be run again.
+    """
+    book, (package, whole) = path.parents[1], our_package()
     code = path.read_text("utf-8")
     shared = sorted(path.parent.glob("_*.py"))
     code += "\n".join(p.read_text("utf-8") for p in shared)
-    package = our_package()
-    hashed = sha256(code.encode() + package.digest(package.needed_by(code)).encode())
-    hashed.update(library_versions(package.name).encode())
+    modules = package.digest(package.needed_by(code)) if exactly else whole
+    hashed = sha256(f"{code}{modules}{library_versions(package.name)}".encode())
     beside = [*(book / "worlds").glob("*.py"), *files_named(code, book).values()]
     for file in sorted(beside):
         hashed.update(file.read_bytes())
@@ -76,8 +89,13 @@ def results(book: Path, kept: Path) -> dict[str, Result]:
 
 def results_of(path: Path, kept: Path) -> list[Result]:
     """Run the claims of a file, or take what was found before."""
-    now = key(path)
-    if kept.exists() and (found := json.loads(kept.read_text("utf-8")))["key"] == now:
+    found = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
+    whole = key(path, exactly=False)
+    if found.get("whole") == whole:
+        return list(found["results"])
+    now = key(path, exactly=True)
+    if found.get("key") == now:
+        kept.write_text(json.dumps(found | {"whole": whole}), "utf-8")
         return list(found["results"])
     from rnn_companion.claims.registry import ClaimError
     from rnn_companion.sentences.run import examine, load_claims
@@ -95,7 +113,8 @@ def results_of(path: Path, kept: Path) -> list[Result]:
         )
     if not failed:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps({"key": now, "results": rows}), "utf-8")
+        found = {"whole": whole, "key": now, "results": rows}
+        kept.write_text(json.dumps(found), "utf-8")
     return rows
 
 
