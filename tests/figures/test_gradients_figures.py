@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 
 from rnn_companion import Experiment, Record
 from rnn_companion.figures import gradients as figures
+from rnn_companion.figures import truncation as cuts
 from rnn_companion.figures.frames import Frames
 from rnn_companion.forecasting.records import Provenance
 from rnn_companion.gradients.truncation import Comparison
@@ -136,7 +137,7 @@ def test_lessons_stand_side_by_side_on_one_scale() -> None:
 
 def test_a_square_is_filled_if_its_path_counts() -> None:
     counted = torch.tensor([[1.0, 0.0], [0.0, 2.5]])
-    picture = figures.strategies({"one": counted, "both": torch.ones(2, 2).tril()})
+    picture = cuts.strategies({"one": counted, "both": torch.ones(2, 2).tril()})
     one, both = picture.figure.axes
     assert len(one.patches) == len(both.patches) == 3  # the triangle
     assert len({patch.get_facecolor() for patch in one.patches}) == 3
@@ -147,9 +148,9 @@ def test_a_square_is_filled_if_its_path_counts() -> None:
 
 
 def test_the_laboratory_draws_bias_and_spread() -> None:
-    weights = dict.fromkeys(figures.STRATEGIES, NORMS)
-    missed = dict.fromkeys(figures.STRATEGIES, Comparison(0.25, 0.0, 1.0))
-    frames = figures.laboratory({(2, 0.5): weights}, {(2, 0.5): missed})
+    weights = dict.fromkeys(cuts.STRATEGIES, NORMS)
+    missed = dict.fromkeys(cuts.STRATEGIES, Comparison(0.25, 0.0, 1.0))
+    frames = cuts.laboratory({(2, 0.5): weights}, {(2, 0.5): missed})
     picture = frames.picture(tau=2, pi=0.5)
     marked = [line for line in picture.figure.axes[1].lines if line.get_marker() == "s"]
     assert [at(line) for line in marked[:4]] == [0.25] * 4
@@ -157,9 +158,9 @@ def test_the_laboratory_draws_bias_and_spread() -> None:
 
 
 def test_the_laboratory_opens_where_it_is_told_to() -> None:
-    weights = dict.fromkeys(figures.STRATEGIES, NORMS)
-    missed = dict.fromkeys(figures.STRATEGIES, Comparison(0.25, 0.0, 1.0))
+    weights = dict.fromkeys(cuts.STRATEGIES, NORMS)
+    missed = dict.fromkeys(cuts.STRATEGIES, Comparison(0.25, 0.0, 1.0))
     states = [(tau, pi) for tau in (1, 6) for pi in (0.8, 0.5)]
     given = dict.fromkeys(states, weights), dict.fromkeys(states, missed)
-    assert figures.laboratory(*given, start=(6, 0.8)).start == {"tau": 6, "pi": 0.8}
-    assert figures.laboratory(*given).start == {}
+    assert cuts.laboratory(*given, start=(6, 0.8)).start == {"tau": 6, "pi": 0.8}
+    assert cuts.laboratory(*given).start == {}
