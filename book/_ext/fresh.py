@@ -25,7 +25,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kernels import preload
 from myst_nb.core.read import create_nb_reader, read_myst_markdown_notebook
 from runs import Run, Runs
 
@@ -275,7 +274,6 @@ class Fresh:
         if stale:
             import matplotlib.font_manager  # noqa: F401 - its first use prints a message
 
-            preload(app.config.fresh_preload)
         self.runs = Runs(stale)
 
     def run_of(self, env: Any, docname: str) -> Run | None:  # noqa: ANN401
@@ -315,7 +313,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     gc.set_threshold(200_000, 50, 50)
     app.add_config_value("fresh_package", "rnn_companion", "env", str)
     app.add_config_value("fresh_first", [], "", list)
-    app.add_config_value("fresh_preload", [], "", list)
     app.connect("builder-inited", fresh.prepare)
     app.connect("env-get-outdated", fresh.find_stale)
     app.connect("env-before-read-docs", fresh.begin)

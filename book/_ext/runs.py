@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
-from kernels import manager
 from sphinx.util import logging
 
 if TYPE_CHECKING:
@@ -65,8 +64,7 @@ class Run:
             With the traceback, if a cell failed or took too long.
         """
         folder = str(self.path.parent)
-        how = {"kernel_manager_class": manager()}
-        result = single_nb_execution(self.notebook, folder, self.timeout, False, **how)
+        result = single_nb_execution(self.notebook, folder, self.timeout, False)
         if result.err is not None:
             raise RuntimeError(result.exc_string)
         kept = CacheBundleIn(
