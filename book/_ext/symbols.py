@@ -124,16 +124,24 @@ def unexplained(listed: list[Symbol]) -> Iterator[str]:
 
 
 def table(rows: list[Symbol]) -> str:
-    """Write one group as a table."""
-    lines = ["| symbol | meaning | shape | first in | chapters |", "|---" * 5 + "|"]
-    for row in rows:
-        names = ", ".join(f"${name}$" for name in row.names)
-        means = f"{row.means} ({row.why})" if row.why else row.means
-        shape = f"${row.shape}$" if row.shape else ""
-        chapters = ", ".join(map(str, row.chapters))
-        cells = names, means, shape, f"{{eq}}`{row.first}`", chapters
-        lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
-    return "\n".join(lines)
+    """Write one group as a table; without shapes, if all of it are numbers."""
+    heads = ["symbol", "meaning", "shape", "first in", "chapters"]
+    cells = [
+        [
+            ", ".join(f"${name}$" for name in row.names),
+            f"{row.means} ({row.why})" if row.why else row.means,
+            f"${row.shape}$" if row.shape else "",
+            f"{{eq}}`{row.first}`",
+            ", ".join(map(str, row.chapters)),
+        ]
+        for row in rows
+    ]
+    if not any(row.shape for row in rows):
+        for line in [heads, *cells]:
+            del line[2]
+    marks = ["---"] * len(heads)
+    plain = [[cell.replace("|", "&#124;") for cell in line] for line in cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [heads, marks, *plain])
 
 
 class Symbols(SphinxDirective):

@@ -49,6 +49,11 @@ def test_a_second_meaning_needs_a_reason_and_then_passes() -> None:
     assert "hidden units (it has no index)" in table([units])
 
 
+def test_shapes_have_a_column_where_there_are_any() -> None:
+    assert "| shape |" in table([STATE, GATE])
+    assert "shape" not in table([STATE._replace(shape="")])
+
+
 def test_where_a_chapter_has_a_letter_once_its_first_place_is_the_first() -> None:
     used = {1: {"eq-h": ["h"], "eq-later": ["h"]}}
     late = STATE._replace(chapters=[1], first="eq-later")
