@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
+from kernels import Kernels
 from sphinx.util import logging
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Run:
             With the traceback, if a cell failed or took too long.
         """
         folder = str(self.path.parent)
-        result = single_nb_execution(self.notebook, folder, self.timeout, False)
+        how = {"kernel_manager_class": Kernels}
+        result = single_nb_execution(self.notebook, folder, self.timeout, False, **how)
         if result.err is not None:
             raise RuntimeError(result.exc_string)
         kept = CacheBundleIn(
