@@ -152,7 +152,7 @@ class _Page:
         if name == "bibliography":
             return self._listed()
         if name == "trial":
-            return "See the page *Claims on trial* of the book."
+            return f"What the sources say: *Claims on trial* in the book, {argument}."
         raise FlattenError(f"the directive {{{name}}} has no form in plain Markdown")
 
     def _quote(self, name: str, argument: str, text: str) -> str:

@@ -38,6 +38,10 @@ def flat(text: str) -> str:
     ("myst", "plain"),
     [
         ("$$\nh = x\n$$ (eq-state)", "$$\nh = x\n\\tag{1.2}\n$$"),
+        (
+            "```{trial} 2-bptt\n```",
+            "What the sources say: *Claims on trial* in the book, 2-bptt.",
+        ),
         ("$$ h = x $$ (eq-state)", "$$\n h = x \n\\tag{1.2}\n$$"),
         ("$$\nh = x\n$$", "$$\nh = x\n$$"),
         ("```{math}\n:label: eq-state\nh = x\n```", "$$\nh = x\n\\tag{1.2}\n$$"),
