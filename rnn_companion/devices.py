@@ -1,14 +1,17 @@
-"""Where to compute: chosen here and nowhere else."""
+"""Where to compute, and in how many threads: chosen here and nowhere else."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import torch
 from torch import nn
 
-__all__ = ["DeviceError", "choose_device"]
+__all__ = ["DeviceError", "choose_device", "one_thread"]
 
 VARIABLE = "RNN_COMPANION_DEVICE"
+WIDE = 512  # units; the widest layer of the book
 RIGHT = 1e-5  # how far Apple's MPS may differ from the CPU, relative
 
 
@@ -74,6 +77,28 @@ def mps_is_right() -> bool:
         expected = layer(X)[0]
         found = layer.to("mps")(X.to("mps"))[0].cpu()
     return bool((found - expected).norm() <= RIGHT * expected.norm())
+
+
+@contextmanager
+def one_thread(units: int = 0) -> Iterator[None]:
+    """Compute on the CPU in one thread, unless a layer is wider than 512 units.
+
+    A second thread does not pay for products this small, and slows them down several
+    times where another program keeps one of the two waiting. The threads are then
+    what they were before. Also a decorator: ``@one_thread()``.
+
+    Parameters
+    ----------
+    units : int
+        Width of the layer, in hidden units.
+    """
+    before = torch.get_num_threads()
+    if units <= WIDE:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def require_memory(device: torch.device, needed: int) -> None:

@@ -145,3 +145,27 @@ def test_no_chapter_names_a_device(chapter: str) -> None:
     source = (BOOK / chapter).read_text(encoding="utf-8")
     code = "\n".join(re.findall(r"```\{code-cell\}.*?\n(.*?)```", source, re.DOTALL))
     assert re.findall(r"""["'](?:cpu|cuda|mps)(?::\d+)?["']|\.cuda\(""", code) == []
+
+
+@pytest.mark.parametrize("units", [8, 513])
+def test_a_network_that_is_not_wide_trains_in_one_thread_and_leaves_the_threads(
+    units: int, machine: pytest.MonkeyPatch
+) -> None:
+    """The chapters' calls, with no setting of torch or of the environment."""
+    before, seen = torch.get_num_threads(), set()
+    hook = register_optimizer_step_pre_hook(
+        lambda *_: seen.add(torch.get_num_threads())
+    )
+    torch.set_num_threads(2)
+    try:
+        short = Experiment(length=3, hidden_size=units, epochs=1, batch_size=64)
+        run(short, made_prices(), device="cpu")
+        if units == 8:
+            memory.run_trial(memory.Trial(cell="rnn", length=5, steps=2))
+            tiny = text.TextTraining(hidden_size=4, layers=1, steps=1, length=5)
+            text.train(tiny, text.Corpus("0123456789" * 200, "digits", "MIT"))
+        assert torch.get_num_threads() == 2
+    finally:
+        hook.remove()
+        torch.set_num_threads(before)
+    assert seen == {1 if units == 8 else 2}

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from rnn_companion.devices import choose_device, require_memory
+from rnn_companion.devices import choose_device, one_thread, require_memory
 from rnn_companion.forecasting.engine import exact_matmul, side_by_side_step
 from rnn_companion.forecasting.forecaster import GATES, Forecaster
 from rnn_companion.forecasting.forecasts import Forecasts, Part
@@ -134,7 +134,7 @@ def fit_side_by_side(
     started, place = time.perf_counter(), choose_device(device)
     splits = [experiment.split(prices) for experiment in experiments]
     require_memory(place, _bytes_needed(first, splits[0], len(experiments)))
-    with exact_matmul():
+    with exact_matmul(), one_thread(first.hidden_size):
         models = [experiment.model().to(place) for experiment in experiments]
         epochs = _train(experiments, models, splits, progress)
         made_of = Record.kind, prices.name, prices.checksum, place, started

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import jacrev, vmap
 
+from rnn_companion.devices import one_thread
 from rnn_companion.gradients._cells import Cell, run, states, step
 from rnn_companion.gradients._matrices import square
 
 
+@one_thread()
 @torch.no_grad()
 def jacobians(cell: Cell, X: Tensor) -> Tensor:
     """Return the Jacobian of every step along a sequence (`eq-grad-jacobian`).
@@ -85,6 +87,7 @@ def products_by_vjp(cell: Cell, X: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
+@one_thread()
 def norm_against_lag(J: Tensor, lags: Sequence[int] | None = None) -> Tensor:
     """Return the spectral norm of the derivative across each lag.
 
@@ -115,6 +118,7 @@ def norm_against_lag(J: Tensor, lags: Sequence[int] | None = None) -> Tensor:
     return norms
 
 
+@one_thread()
 def lyapunov_exponents(J: Tensor) -> Tensor:
     """Return how fast small changes of the state grow a step (`eq-grad-exponent`).
 

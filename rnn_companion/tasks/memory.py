@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from rnn_companion.devices import choose_device
+from rnn_companion.devices import choose_device, one_thread
 from rnn_companion.forecasting.configurations import Layout
 from rnn_companion.forecasting.engine import exact_matmul
 from rnn_companion.forecasting.experiment import (
@@ -322,6 +322,7 @@ class TrialRecord(RunRecord):
 
 
 @exact_matmul()
+@one_thread()
 def run_trial(
     trial: Trial, *, device: str = "auto", progress: bool = True
 ) -> TrialRecord:

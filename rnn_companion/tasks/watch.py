@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rnn_companion.devices import choose_device
+from rnn_companion.devices import choose_device, one_thread
 from rnn_companion.forecasting.configurations import Layout
 from rnn_companion.forecasting.engine import exact_matmul
 from rnn_companion.forecasting.experiment import make_optimizer
@@ -98,6 +98,7 @@ class Watched:
         return self.norms[:, self.parameters.index(parameter)]
 
 
+@one_thread()
 def watch_prices(
     experiment: Experiment, prices: Prices, *, device: str = "auto"
 ) -> tuple[Forecaster, Watched]:
@@ -208,6 +209,7 @@ class Lesson:
 
 
 @exact_matmul()
+@one_thread()
 def watch_lesson(lesson: Lesson, *, device: str = "auto") -> tuple[Forecaster, Watched]:
     """Train on palindromes and watch the gradients.
 
@@ -253,6 +255,7 @@ def watch_lesson(lesson: Lesson, *, device: str = "auto") -> tuple[Forecaster, W
 
 
 @exact_matmul()
+@one_thread()
 def watch_lessons(
     lessons: Sequence[Lesson], *, device: str = "auto"
 ) -> list[tuple[Forecaster, Watched]]:

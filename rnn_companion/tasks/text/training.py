@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from rnn_companion.devices import choose_device
+from rnn_companion.devices import choose_device, one_thread
 from rnn_companion.forecasting.engine import exact_matmul
 from rnn_companion.forecasting.experiment import (
     clipped_step,
@@ -174,6 +174,7 @@ class TextRecord(RunRecord):
 
 
 @exact_matmul()
+@one_thread()
 def train(
     training: TextTraining | None = None,
     corpus: Corpus | None = None,
@@ -282,6 +283,7 @@ def recorded(path: str | Path, training: TextTraining, data: str) -> TextRecord:
     return file.find([training], data, command=command)[training]
 
 
+@one_thread()
 @torch.no_grad()
 def context_loss(
     model: CharacterModel,
