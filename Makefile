@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check fast style equations sentences lab mutants clean
+.PHONY: help book test check fast style equations sentences lab author mutants clean
 
 help:  ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -55,7 +55,11 @@ equations: $(READY)  ## run the equations of every chapter
 sentences: $(READY)  ## see that no sentence is stronger than what is shown
 	$(BIN)/rnn-companion claims $(wildcard book/*.md)
 
-lab: $(READY)  ## read and run the chapters in JupyterLab
+lab: $(READY)  ## read and run the chapters in JupyterLab: copies, in notebooks/
+	$(BIN)/rnn-companion notebooks --out notebooks
+	$(BIN)/jupyter lab notebooks
+
+author: $(READY)  ## open the chapters' sources in JupyterLab, to write on the book
 	$(BIN)/jupyter lab book
 
 mutants: $(READY)  ## change every equation a little, plant falsehoods; see each noticed

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from rnn_companion.homework.commands import add_homework
+from rnn_companion.homework.commands import add_homework, add_notebooks
 from rnn_companion.reports.commands import add_forecast, add_judge
 from rnn_companion.sentences.commands import add_claims
 from rnn_companion.tasks.text.commands import add_text
@@ -260,6 +260,7 @@ COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "palindromes": add_palindromes,
     "text": add_text,
     "homework": add_homework,
+    "notebooks": add_notebooks,
     "judge": add_judge,
     "forecast": add_forecast,
 }

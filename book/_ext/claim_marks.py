@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
 from docutils.statemachine import StringList
-from fresh import Package, files_named, library_versions, package_folder
+from fresh import Package, library_versions, package_folder
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+
+from rnn_companion.notebooks.wheel import files_named
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx

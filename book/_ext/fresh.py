@@ -28,11 +28,12 @@ from typing import TYPE_CHECKING, Any
 from myst_nb.core.read import create_nb_reader, read_myst_markdown_notebook
 from runs import Run, Runs
 
+from rnn_companion.notebooks.wheel import files_named
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
-_STRING = re.compile(r"""(["'])([^"'\n]+)\1""")
 _DYNAMIC = re.compile(r"\bimport_module\(|\b__import__\(")
 
 
@@ -185,12 +186,6 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "none"
-
-
-def files_named(code: str, folder: Path) -> dict[str, Path]:
-    """Find the files that code names in its strings, as seen from a folder."""
-    named = sorted({found[2] for found in _STRING.finditer(code)})
-    return {name: folder / name for name in named if os.path.isfile(folder / name)}
 
 
 def key(chapter: Path, package: Package) -> str:

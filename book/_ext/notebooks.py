@@ -11,14 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fresh
 from docutils import nodes
 from sphinx.util import logging
 
 from rnn_companion.homework import markup
-from rnn_companion.notebooks.flatten import FlattenError, flatten
+from rnn_companion.homework.reader import reader_notebook
+from rnn_companion.notebooks.flatten import FlattenError
 from rnn_companion.notebooks.names import Names, citations
-from rnn_companion.notebooks.wheel import install_cell
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -37,7 +36,12 @@ def names_of(env: BuildEnvironment) -> Names:
     for label, (_, _, title) in env.get_domain("std").labels.items():  # type: ignore[attr-defined]
         titles.setdefault(label, title)
     files = env.config.bibtex_bibfiles
-    return Names(equations, titles, citations(Path(env.srcdir), files))
+    numbers = {
+        name.split("/")[-1]: ".".join(map(str, at[""]))
+        for name, at in env.toc_secnumbers.items()
+        if at.get("")
+    }
+    return Names(equations, titles, citations(Path(env.srcdir), files), numbers)
 
 
 def _number(env: BuildEnvironment, label: str, docname: str, number: int) -> str:
@@ -68,20 +72,18 @@ def write_all(written: set[str], app: Sphinx, exception: Exception | None) -> No
     """Write the notebooks of the pages written, once everything has its number."""
     if exception or app.builder.format != "html" or not written:
         return
-    names, source = names_of(app.env), app.config.notebook_install_source
+    names, settings = names_of(app.env), app.config
     for docname in sorted(written & {*chapters(app.env)}):
-        path = Path(app.env.doc2path(docname))
-        text = path.read_text(encoding="utf-8")
-        code = fresh.chapter_code(text)
-        files = fresh.files_named(code, path.parent)
         try:
-            notebook = flatten(markup.without_answers(text), names)
+            notebook = reader_notebook(
+                Path(app.env.doc2path(docname)),
+                names,
+                source=settings.notebook_install_source,
+                folded=settings.exercise_solutions == "folded",
+            )
         except (FlattenError, markup.MarkupError) as problem:
             logger.warning("no notebook: %s", problem, location=docname)
             continue
-        for cell in notebook.cells:
-            cell.metadata.pop("nbgrader", None)  # nothing here is handed in
-        notebook.cells.insert(0, install_cell(source, files, code))
         target = Path(app.outdir, "_sources", f"{docname}.ipynb")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(notebook, indent=1) + "\n", encoding="utf-8")

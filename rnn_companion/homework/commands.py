@@ -21,6 +21,26 @@ def add_homework(parser: argparse.ArgumentParser) -> None:
     _add_grade(actions.add_parser("grade", help="run and judge it, in a sandbox"))
 
 
+def add_notebooks(parser: argparse.ArgumentParser) -> None:
+    """Write the chapters as notebooks, for readers to work in."""
+    add, out = parser.add_argument, Path("notebooks")
+    add("--out", type=Path, default=out, metavar="DIR", help="default: %(default)s")
+    add("--book", type=Path, default=Path(), metavar="DIR", help="the book's folder")
+    parser.set_defaults(run=run_notebooks)
+
+
+def run_notebooks(settings: argparse.Namespace) -> int:
+    """Run `notebooks`."""
+    from rnn_companion.homework.reader import write_copies
+
+    written = list(write_copies(settings.book, settings.out))
+    kept = [path.name for path, new in written if not new]
+    print(f"{len(written) - len(kept)} notebooks written to {settings.out}")
+    if kept:
+        print(f"left as they are (delete one for a new copy): {', '.join(kept)}")
+    return 0
+
+
 def _add_release(parser: argparse.ArgumentParser) -> None:
     add, here, course = parser.add_argument, Path(), Path("course")
     add("chapter", help="such as 2-bptt")

@@ -31,11 +31,12 @@ class Citation:
 
 @dataclass(frozen=True)
 class Names:
-    """What labels stand for: numbers of equations, titles of pages, sources."""
+    """What labels stand for: numbers of equations and chapters, titles, sources."""
 
     equations: Mapping[str, str] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
     citations: Mapping[str, Citation] = field(default_factory=dict)
+    numbers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Book:
         BookError
             If there is none, or no book.
         """
-        found = {path.stem: path for path in self._chapters()}
+        found = {path.stem: path for path in self.chapters()}
         if name not in found:
             raise BookError(
                 f"the book has no chapter {name!r}; it has {', '.join(found)}"
@@ -75,15 +76,17 @@ class Book:
         """
         equations: dict[str, str] = {}
         titles: dict[str, str] = {}
-        for number, path in enumerate(self._chapters(), 1):
+        numbers: dict[str, str] = {}
+        for number, path in enumerate(self.chapters(), 1):
             text = path.read_text(encoding="utf-8")
             labels = _EQUATION.findall(text)
             equations |= {label: f"{number}.{k}" for k, label in enumerate(labels, 1)}
             titles[path.stem] = title(text)
+            numbers[path.stem] = str(number)
         files = self.read("_config.yml").get("bibtex_bibfiles", [])
-        return Names(equations, titles, citations(self.root, files))
+        return Names(equations, titles, citations(self.root, files), numbers)
 
-    def _chapters(self) -> list[Path]:
+    def chapters(self) -> list[Path]:
         """List the numbered chapters."""
         parts = self.read("_toc.yml").get("parts", [])
         numbered = (part for part in parts if part.get("numbered"))

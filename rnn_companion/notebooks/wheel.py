@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import lzma
+import os
 import re
 import textwrap
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ TOOLS = (
 )  # not for chapters
 COMPARE = ("arch", "statsmodels")  # of the extra `compare`
 
+_STRING = re.compile(r"""(["'])([^"'\n]+)\1""")
 _WHEEL = """\
 Wheel-Version: 1.0
 Generator: Recurrence you can run
@@ -98,6 +100,12 @@ def tools_in(code: str) -> list[str]:
     """List those of `TOOLS` that code may import: it has them in a line with ours."""
     ours = "\n".join(line for line in code.split("\n") if PACKAGE in line)
     return [tool for tool in TOOLS if re.search(rf"\b{tool}\b", ours)]
+
+
+def files_named(code: str, folder: Path) -> dict[str, Path]:
+    """Find the files that code names in its strings, as seen from a folder."""
+    named = sorted({found[2] for found in _STRING.finditer(code)})
+    return {name: folder / name for name in named if os.path.isfile(folder / name)}
 
 
 def wheel(whole: bool = False) -> tuple[str, bytes]:
