@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 DATE_COLUMNS = ("date", "datetime", "timestamp", "time")
 PRICE_COLUMNS = ("adj close", "adj_close", "adjusted close", "close", "close/last")
+SHARES = "AAPL", "FB", "GOOG", "IBM", "MSFT"  # that `bokeh_sampledata` ships
 DEFAULT_DAYS = 1511  # as many as the forecasting report had
 
 # A date is followed by nothing or by a time of day, which is not read.
@@ -116,20 +117,22 @@ def load_share(name: str, days: int | None = None) -> Prices:
     ValueError
         If no such share is shipped, or it has fewer days: names what there is.
     """
-    from bokeh_sampledata.stocks import data
+    from bokeh_sampledata import stocks
 
-    if name not in set(data["ticker"]):
-        shipped = ", ".join(sorted(set(data["ticker"])))
-        raise ValueError(f"no share {name!r}: choose one of {shipped}")
-    share = data[data["ticker"] == name]
-    days = len(share) if days is None else days
-    if not 1 <= days <= len(share):
-        raise ValueError(f"days must lie between 1 and {len(share)}, got {days}")
+    if name not in SHARES:
+        raise ValueError(f"no share {name!r}: choose one of {', '.join(SHARES)}")
+    share = getattr(stocks, name)  # columns by name; later versions have a table too
+    whole = len(share["date"])
+    days = whole if days is None else days
+    if not 1 <= days <= whole:
+        raise ValueError(f"days must lie between 1 and {whole}, got {days}")
     close, high, low = (
         np.array(share[column], dtype=np.float64)[-days:]
         for column in ("adj_close", "high", "low")
     )
-    return Prices(pd.DatetimeIndex(share["date"])[-days:], close, name, high, low)
+    return Prices(
+        pd.DatetimeIndex(pd.to_datetime(share["date"]))[-days:], close, name, high, low
+    )
 
 
 @dataclass(frozen=True)

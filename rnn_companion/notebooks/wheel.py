@@ -33,6 +33,17 @@ TOOLS = (
     "reports",
     "sentences",
 )  # not for chapters
+KEPT = (  # what a notebook's host has is not replaced
+    "ipywidgets",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "scipy",
+    "statsmodels",
+    "sympy",
+    "torch",
+    "tqdm",
+)
 COMPARE = ("arch", "statsmodels")  # of the extra `compare`
 
 _STRING = re.compile(r"""(["'])([^"'\n]+)\1""")
@@ -78,6 +89,7 @@ def install_cell(
             f'importlib.util.find_spec("{m}") is None' for m in modules
         ),
         source=source,
+        kept=KEPT,
         extra="[compare]" if compared else "",
         name=name,
         wheel=text,

@@ -6,13 +6,21 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from zipfile import ZipFile
 
 import jupytext
 import pytest
 
-from rnn_companion.notebooks.wheel import COMPARE, TOOLS, install_cell, tools_in, wheel
+from rnn_companion.notebooks.wheel import (
+    COMPARE,
+    KEPT,
+    TOOLS,
+    install_cell,
+    tools_in,
+    wheel,
+)
 
 ROOT = Path(__file__).parents[2]
 CHAPTERS = sorted((ROOT / "book").glob("[0-9]*.md"))
@@ -48,7 +56,9 @@ def test_a_chapter_carries_at_most_200_kilobytes() -> None:
 def test_the_first_cell_unpacks_the_wheel_that_was_packed(tmp_path: Path) -> None:
     """Run it but for pip, where the package is said to be missing."""
     name, content = wheel()
-    cell = install_cell("").source.replace("%pip install --quiet {wheel}", "pass")
+    cell = install_cell("").source.replace(
+        "%pip install --quiet --constraint {kept} {wheel}", "pass"
+    )
     cell = cell.replace(
         'find_spec("rnn_companion") is None', 'find_spec("n0ne") is None'
     )
@@ -56,6 +66,10 @@ def test_the_first_cell_unpacks_the_wheel_that_was_packed(tmp_path: Path) -> Non
     exec(cell, found)  # the book's own cell
     assert found["wheel"].name == name
     assert found["wheel"].read_bytes() == content
+    kept = found["kept"].read_text().splitlines()
+    assert f"torch=={version('torch')}" in kept
+    assert f"pandas=={version('pandas')}" in kept
+    assert len(kept) == len(KEPT)  # all are installed here
 
 
 @pytest.mark.slow
@@ -110,7 +124,7 @@ def test_a_page_about_a_tool_gets_the_whole_package(
 def test_a_chapter_that_compares_forecasts_gets_what_it_compares_with() -> None:
     code = "from statsmodels.tsa.stattools import acf"
     first = install_cell("", code=code).source
-    assert "%pip install --quiet {wheel}[compare]" in first
+    assert "{kept} {wheel}[compare]" in first
     assert all(f'find_spec("{name}") is None' in first for name in COMPARE)
     named = install_cell("git+https://example.org/book", code=code).source
     assert '"rnn-companion[compare] @ git+https://example.org/book"' in named
@@ -157,7 +171,7 @@ def python_files(folder: Path) -> set[str]:
 
 def test_the_install_cell_takes_its_source_from_the_settings() -> None:
     code = install_cell("git+https://example.org/book", {}).source
-    assert '%pip install --quiet "git+https://example.org/book"' in code
+    assert '{kept} "git+https://example.org/book"' in code
     assert 'find_spec("rnn_companion") is None' in code
 
 
