@@ -111,9 +111,11 @@ def book() -> Build:
 def small_book(tmp_path: Path) -> Callable[..., Path]:
     """Write a book of a few pages, under the settings of the real one."""
 
-    def write(pages: dict[str, str], **settings: object) -> Path:
+    def write(pages: dict[str, str], repository: str = "", **settings: object) -> Path:
         config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
         config["bibtex_bibfiles"] = [str(ROOT / f) for f in config["bibtex_bibfiles"]]
+        config["logo"] = config["html"]["favicon"] = str(ROOT / config["logo"])
+        config["repository"]["url"] = repository
         sphinx = config["sphinx"]
         sphinx["local_extensions"] = {
             name: str(ROOT / path) for name, path in sphinx["local_extensions"].items()
