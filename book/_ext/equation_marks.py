@@ -8,6 +8,7 @@ how it was checked; other formats show nothing.
 from __future__ import annotations
 
 import json
+import re
 from hashlib import sha256
 from html import escape
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
 from fresh import package_folder
+from notebooks import number_of
 from sphinx.util import logging
 
 if TYPE_CHECKING:
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+HERE = "equation-number"  # stands for a number until all pages are read
 WORLDS = Path(__file__).parents[1] / "worlds"
 
-NAMES = {"ok": "checked", "skipped": "not checked", "failed": "does not hold"}
+NAMES = {"ok": "checked", "skipped": "not checked", "failed": "wrong"}
 SIGNS = {"ok": "✓", "skipped": "–", "failed": "✗"}
 
 
@@ -65,7 +68,7 @@ def marks_of(path: Path, kept: Path, checker: str) -> tuple[dict[str, str], bool
         Whether all equations hold.
     """
     text = path.read_text("utf-8")
-    key = sha256((checker + what_is_checked(text)).encode()).hexdigest()
+    key = sha256((HERE + checker + what_is_checked(text)).encode()).hexdigest()
     if kept.exists() and (found := json.loads(kept.read_text("utf-8")))["key"] == key:
         return found["marks"], True
     from rnn_companion.equations import check_text  # needs torch, most builds do not
@@ -105,14 +108,16 @@ def mark(block: nodes.math_block, text: str) -> None:
 
 def html(report: Report) -> str:
     """Write the mark: closed a sign, open the whole story."""
-    name = f"Equation {escape(report.label)}: {NAMES[report.status]}"
+    label = escape(report.label)
+    name = f"{HERE}({label}) is {NAMES[report.status]}"
     rows = "".join(
         f"<dt>{k}</dt><dd>{escape(v)}</dd>" for k, v in story(report).items()
     )
     return (
         f'<details class="equation-mark {report.status}">'
         f'<summary aria-label="{name}" title="{name}">{SIGNS[report.status]}</summary>'
-        f"<div><strong>{name}</strong><dl>{rows}</dl></div></details>"
+        f"<div><strong>{name}</strong> <code>{label}</code>"
+        f"<dl>{rows}</dl></div></details>"
     )
 
 
@@ -126,6 +131,19 @@ def story(report: Report) -> dict[str, str]:
         "indices": report.indices or "none",
         "largest error": f"{report.max_error:.1e}",
     }
+
+
+def put_numbers(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Let the marks say the numbers of their equations, which are known at last."""
+
+    def number(found: re.Match[str]) -> str:
+        return f"Equation ({number_of(app.env, found[1])})"
+
+    for raw in doctree.findall(nodes.raw):
+        if HERE in raw.astext():
+            text = re.sub(rf"{HERE}\(([^)]*)\)", number, raw.astext())
+            raw.children = [nodes.Text(text)]
+            raw.rawsource = text
 
 
 def warn(path: Path, line: int, message: str) -> None:
@@ -145,5 +163,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the check with Sphinx."""
     app.add_config_value("equation_checker", fingerprint(), "env", str)
     app.connect("doctree-read", check_page)
+    app.connect("doctree-resolved", put_numbers)
     app.add_css_file("equation-marks.css")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 def names_of(env: BuildEnvironment) -> Names:
     """Read what the labels of the book stand for out of a finished build."""
     equations = {
-        label: _number(env, label, docname, number)
-        for label, (docname, number) in env.get_domain("math").equations.items()  # type: ignore[attr-defined]
+        label: number_of(env, label)
+        for label in env.get_domain("math").equations  # type: ignore[attr-defined]
     }
     titles = {name.split("/")[-1]: t.astext() for name, t in env.titles.items()}
     for label, (_, _, title) in env.get_domain("std").labels.items():  # type: ignore[attr-defined]
@@ -44,8 +44,9 @@ def names_of(env: BuildEnvironment) -> Names:
     return Names(equations, titles, citations(Path(env.srcdir), files), numbers)
 
 
-def _number(env: BuildEnvironment, label: str, docname: str, number: int) -> str:
+def number_of(env: BuildEnvironment, label: str) -> str:
     """Give an equation the number that the page shows."""
+    docname, number = env.get_domain("math").equations[label]  # type: ignore[attr-defined]
     shown = env.toc_fignumbers.get(docname, {}).get("displaymath", {})
     parts = shown.get(nodes.make_id(f"equation-{label}"), (number,))
     return ".".join(map(str, parts))

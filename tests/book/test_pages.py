@@ -50,6 +50,14 @@ def test_a_chapter_holds_the_figures_that_its_cells_made(
         assert '<figure class="frames' in html
 
 
+@pytest.mark.parametrize("page", toc_notebooks())
+def test_each_mark_says_the_number_of_its_equation(book: Build, page: str) -> None:
+    html = book.page(page)
+    marks = re.findall(r'aria-label="Equation \(([\d.]+)\) is (?:not )?checked"', html)
+    assert marks == re.findall(r'class="eqno">\(([\d.]+)\)', html)
+    assert "equation-number" not in html
+
+
 SIGNATURE = re.compile(
     r'<dl class="py (?:function|class|exception)">\s*<dt [^>]*id="([^"]+)"'
 )
@@ -171,7 +179,12 @@ def test_every_figure_to_move_moves_by_keyboard(
 @pytest.mark.browser
 def test_search_finds_a_page_without_a_server(book: Build, browser: "Browser") -> None:
     page = browser.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
     page.goto((book.html / "search.html").as_uri() + "?q=recurrent")
     page.wait_for_selector("#search-results li a")
     assert page.locator("#search-results li a").count() >= 1
+    page.wait_for_selector("#search-results p.context")
+    assert "recurrent" in page.locator("#search-results p.context").first.inner_text()
+    assert said == []
     page.close()
