@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from rnn_companion import __version__
 from rnn_companion.homework.commands import add_homework, add_notebooks
 from rnn_companion.reports.commands import add_forecast, add_judge
 from rnn_companion.sentences.commands import add_claims
@@ -271,6 +272,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="rnn-companion", description="Tools of the book."
     )
+    parser.add_argument("--version", action="version", version=__version__)
     subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, add in COMMANDS.items():
         add(subcommands.add_parser(name, help=add.__doc__, description=add.__doc__))

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,15 @@ def test_a_reader_that_ends_early_gets_no_complaint(notes: Path) -> None:
     finally:
         os.close(write)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_it_says_its_version_as_the_package_and_the_changelog_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out.strip()
+    assert said == metadata.version("rnn-companion")
+    changes = (BOOK.parent / "CHANGELOG.md").read_text("utf-8")
+    assert f"\n## {said}" in changes
