@@ -44,7 +44,7 @@ def main() -> None:
         out, prices = RECORDS / "targets.jsonl", target(load_prices(), kind)
         record(out, prices, grid(hidden_size=32, epochs=10), *machine, "last")
     sgd = Experiment(cell="lstm", hidden_size=32, epochs=12, optimizer="sgd")
-    for rate in (0.001, 0.1):  # chapter 4, beside the live run of seed 0
+    for rate in (0.001, 0.1):  # chapter 11, beside the live run of seed 0
         seeds = [replace(sgd, learning_rate=rate, seed=s) for s in range(10)]
         record(RECORDS / "rates.jsonl", series[""], seeds, *machine, "none")
     if settings.report_data:

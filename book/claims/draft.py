@@ -175,7 +175,7 @@ update = formula(
         DRAFT,
         "(3)",
         "holds",
-        where="4-lstm#eq-sgd",
+        where="11-optimizers#eq-sgd",
         needs="Torch's SGD would have to take the same step.",
     ),
     "“the standard update rule for the weights”",

@@ -396,7 +396,7 @@ adam = formula(
         PALINDROMES,
         "1.2.1",
         "wrong",
-        where="4-lstm#eq-adam",
+        where="11-optimizers#eq-adam",
         needs="The mean of the squares would have to be measured in the units of the gradient.",
         right="Divided is by the square *root* of the mean square, as in RMSprop. And "
         "both means are repaired first, as they start at zero.",

@@ -192,7 +192,7 @@ def plain_course(_: np.ndarray) -> np.ndarray:
         PALINDROMES,
         "1.2.1",
         "wrong",
-        where="4-lstm#eq-cycle",
+        where="11-optimizers#eq-cycle",
         needs="Near the minimum the steps would have to get shorter, and a weight that "
         "is at the minimum would have to stay there.",
         right="The gradient is divided by the root of its own running mean square, so "
@@ -231,7 +231,7 @@ def all_alike(distances: np.ndarray) -> np.ndarray:
         PALINDROMES,
         "1.2.1",
         "wrong",
-        where="4-lstm#eq-rmsprop",
+        where="11-optimizers#eq-rmsprop",
         needs="Learning rates that lie far apart would have to lead equally near.",
         right="RMSprop makes a step independent of the *scale* of the gradient. How "
         "long it is remains the learning rate's to say: too small, and the way is not "
@@ -280,7 +280,7 @@ def with_velocity(data: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, 
         PALINDROMES,
         "1.2.1",
         "wrong",
-        where="4-lstm#eq-momentum",
+        where="11-optimizers#eq-momentum",
         needs="Plain SGD would have to go on after a gradient has become zero.",
         right="Plain SGD remembers nothing. Momentum is a rule of its own, which adds "
         "a velocity to it.",
@@ -329,7 +329,7 @@ def rules_exchanged(ends: np.ndarray) -> np.ndarray:
         PALINDROMES,
         "1.2.1",
         "wrong",
-        where="4-lstm#eq-sgd",
+        where="11-optimizers#eq-sgd",
         needs="Adaptive rates would have to end nearer to the minimum whatever the task is.",
         right="It depends on the task and on the rates. In a valley that is not very "
         "long, plain gradient descent with a rate that suits it ends nearer than "
@@ -859,7 +859,7 @@ def fifteen_hundred() -> Finding:
         PALINDROMES,
         "1.2.1 and 3.1",
         "judged",
-        where="4-lstm#eq-rmsprop",
+        where="11-optimizers#eq-rmsprop",
         needs="One name for one thing.",
         right="The optimizer is RMSprop. And the numbers of the questions are those of "
         "the assignment: 3.1 answers a question 2.1 once more, of its third part.",

@@ -1,4 +1,4 @@
-"""The worlds of chapter 4's optimizers: torch's own, stepping on random gradients."""
+"""The worlds of chapter 11: torch's own, stepping on random gradients."""
 
 from typing import Any
 

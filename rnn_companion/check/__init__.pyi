@@ -21,6 +21,9 @@ from .lstm import simpler as simpler
 from .memory import forget_bias as forget_bias
 from .memory import half_life as half_life
 from .memory import palindrome_task as palindrome_task
+from .optimizers import adam_step as adam_step
+from .optimizers import longest_step as longest_step
+from .optimizers import with_momentum as with_momentum
 from .recurrence import rnn as rnn
 from .recurrence import rnn_step as rnn_step
 from .recurrence import skill as skill

@@ -1,4 +1,4 @@
-"""Four ways to take a step down a gradient, as chapter 4 derives them.
+"""Four ways to take a step down a gradient, as chapter 11 derives them.
 
 A rule is its settings; what it remembers from step to step is a tuple of tensors
 that the caller keeps. So a rule can be read, stepped through and compared with
@@ -160,7 +160,7 @@ class Adam(Rule):
 def descend(
     rule: Rule, gradient: Callable[[Tensor], Tensor], w: Tensor, steps: int
 ) -> Tensor:
-    """Follow a rule down from a starting point (chapter 4).
+    """Follow a rule down from a starting point (chapter 11).
 
     Parameters
     ----------

@@ -1,3 +1,4 @@
+from . import adding as adding
 from . import memory as memory
 from . import sweep as sweep
 from . import text as text

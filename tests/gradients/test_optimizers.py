@@ -1,4 +1,4 @@
-"""The four rules against torch's optimizers, and what chapter 4 says of them."""
+"""The four rules against torch's optimizers, and what chapter 11 says of them."""
 
 from itertools import pairwise
 from typing import Any
@@ -113,7 +113,7 @@ def test_gradient_descent_on_a_bowl_is_a_geometric_sequence() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("eta", [0.001, 0.01, 0.1])
 def test_rmsprop_ends_in_a_cycle_of_its_learning_rate(eta: float) -> None:
-    """Chapter 4, `eq-cycle`: it jumps between +-eta/2, never nearer to the minimum."""
+    """Chapter 11, `eq-cycle`: it jumps between +-eta/2, never nearer to the minimum."""
     path = descend(RMSprop(eta), bowl, torch.ones(1).double(), 8000).squeeze(1)
     last = path[-100:]
     torch.testing.assert_close(last.abs(), 0 * last + eta / 2, rtol=1e-3, atol=0)
