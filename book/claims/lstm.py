@@ -3,7 +3,7 @@
 from dataclasses import astuple
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -19,15 +19,17 @@ from rnn_companion.claims import (
     equal,
     every,
     negated,
+    rank_test,
     sign_test,
     swapped,
 )
 from rnn_companion.forecasting.grid import grid
 from rnn_companion.forecasting.records import RecordFile
+from rnn_companion.tasks import adding
 
 RECORDS = Path(__file__).parents[1] / "records"
 GRID = "records/honest-protocol.jsonl"
-RATES = "records/rates.jsonl"  # an LSTM of 32 units under SGD, at two rates
+SUMS = "records/adding.jsonl"
 DOUBLE = torch.float64
 SEEDS = 12
 Pair = tuple[Tensor, Tensor]
@@ -170,6 +172,50 @@ def lstm_two_paths(far: Tensor) -> Finding:
     """It is the direct derivative, though, and $c_{t-1}$ has another way in: it shapes $h_{t-1}$, which the gates read."""
     ran = f"total derivative less diag(f), relative, smallest of {SEEDS} networks"
     return above(float(far.min()), 0.01, ran)
+
+
+def through_the_gates(found: str = "c") -> Tensor:
+    """Return how far a step moves if W_ho alone is drawn anew: largest of c or h."""
+    moved = []
+    for seed in range(SEEDS):
+        W_x, W_h, b = networks.lstm_parameters(lstm(seed, 2, 6))[0]
+        x, h, c = numbers(seed, 2), numbers(seed + 50, 6), numbers(seed + 90, 6)
+        other = W_h.clone()
+        other[18:] = numbers(seed + 7, 6, 6)
+        steps = [networks.lstm_step(x, h, c, W_x, W, b) for W in (W_h, other)]
+        (h_1, c_1), (h_2, c_2) = steps
+        moved.append((c_1 - c_2 if found == "c" else h_1 - h_2).abs().max())
+    return torch.stack(moved)
+
+
+@claim(on=through_the_gates, planted=[lambda _: through_the_gates("h")])
+def lstm_not_through_output(moved: Tensor) -> Finding:
+    """$h_{t-1}$ reaches $c_t$ through these three, and not through the output gate, which stands behind $c_t$."""
+    ran = f"change of the next cell state with other W_ho, largest of {SEEDS} networks"
+    return below(float(moved.max()), 1e-15, ran)
+
+
+def spans(halve: float = 0.5) -> Tensor:
+    """Return log n, the bias that keeps a share n steps, and their difference."""
+    rows = []
+    for n in (10, 50, 200, 1000):
+        kept = halve ** (1 / n)  # of the cell, a step
+        bias = torch.tensor(kept / (1 - kept), dtype=DOUBLE).log()
+        rows.append([n, torch.tensor(n).log(), bias])
+    return torch.tensor(rows)
+
+
+@claim(on=spans, planted=[lambda _: spans(0.01), lambda _: spans(0.999)])
+def lstm_bias_of_a_span(found: Tensor) -> Finding:
+    """Which bias does a time span ask for? By {eq}`eq-forget-bias` half of a cell is left after $n$ steps if $e^{-b_f} = 2^{1/n} - 1 \\approx \\ln(2) / n$, so about $b_f = \\ln n$ will do, and a little more: for 50 steps the formula gives 4.27, and $\\ln 50$ is 3.91."""
+    _, log, bias = found.T
+    ran = "the bias that leaves half after 10, 50, 200 and 1000 steps, "
+    return every(
+        between(float((bias - log).min()), 0.3, 0.4, f"{ran}less ln n: the least"),
+        between(float((bias - log).max()), 0.3, 0.4, f"{ran}less ln n: the most"),
+        between(float(bias[1]), 4.265, 4.275, "that of 50 steps"),
+        between(float(log[1]), 3.905, 3.915, "ln 50"),
+    )
 
 
 @cache
@@ -376,6 +422,84 @@ def lstm_count_formula(found: Tensor) -> Finding:
     return every(
         equal(printed, ours, f"{ran}the book's"),
         equal(printed, torchs, f"{ran}torch's modules less 4h"),
+    )
+
+
+# A task that needs the gates
+
+
+@cache
+def sums() -> dict[tuple[str, int], Tensor]:
+    """Return the last errors of the recorded trainings, by cell and length."""
+    found: dict[tuple[str, int], list[float]] = {}
+    for record in RecordFile(RECORDS / Path(SUMS).name, adding.AddingRecord).read():
+        key = record.adding.cell, record.adding.length
+        found.setdefault(key, []).append(record.error[-1])
+    return {key: torch.tensor(errors) for key, errors in found.items()}
+
+
+def cells_exchanged(
+    found: dict[tuple[str, int], Tensor],
+) -> dict[tuple[str, int], Tensor]:
+    """Plant: RNN and LSTM exchanged."""
+    other = {"rnn": "lstm", "lstm": "rnn"}
+    return {(other[cell], n): errors for (cell, n), errors in found.items()}
+
+
+@claim(on=sums, planted=[cells_exchanged])
+def lstm_adds(found: dict[tuple[str, int], Tensor]) -> Finding:
+    """At 50 steps each LSTM ends with a smaller error than every RNN, at both rates, from both starts."""
+    rnn, lstm = found["rnn", 50], found["lstm", 50]
+    ran = f"recorded errors at 50 steps, {len(lstm)} LSTMs and {len(rnn)} RNNs"
+    return every(
+        above(float(rnn.min() - lstm.max()), 0.1, f"{ran}: least RNN less most LSTM"),
+        rank_test(rnn, lstm, f"{ran}, as independent runs"),
+    )
+
+
+@claim(on=sums, planted=[lambda found: found | {("rnn", 10): found["rnn", 50]}])
+def lstm_rnn_adds_short(found: dict[tuple[str, int], Tensor]) -> Finding:
+    """At 10 steps the RNNs learn it too, if less well."""
+    rnn, lstm = found["rnn", 10], found["lstm", 10]
+    ran = f"recorded errors at 10 steps, {len(rnn)} RNNs"
+    return every(
+        below(float(rnn.max()), 0.5, f"{ran}, the largest"),
+        rank_test(rnn, lstm, f"{ran} and {len(lstm)} LSTMs"),
+    )
+
+
+@cache
+def gates_while_adding() -> tuple[Tensor, Tensor]:
+    """Return input and forget gates of the two units, (marked or not, 2) each."""
+    one = adding.Adding(**adding.KINDS["LSTM, forget bias 3"])
+    _, (model,) = adding.learn([one], device="cpu")
+    source = torch.Generator().manual_seed(7)
+    X, _ = adding.numbers_to_add(50, 300, generator=source)
+    with torch.no_grad():
+        H, _ = cast(nn.LSTM, model.cell)(X)
+        (parameters,) = networks.lstm_parameters(cast(nn.LSTM, model.cell))
+        before = torch.cat([0 * H[:1], H[:-1]])
+        gates = networks.lstm_gates(X, before, *parameters)
+    marked = X[..., 1] == 1
+    i, f = (
+        torch.stack([gate[marked].mean(0), gate[~marked].mean(0)])
+        for gate in (gates.i, gates.f)
+    )
+    two = (i[0] - i[1]).topk(2).indices
+    return i[:, two], f[:, two]
+
+
+@claim(
+    on=gates_while_adding,
+    planted=[swapped, lambda gates: (gates[0].flip(0), gates[1])],
+)
+def lstm_gates_at_marks(gates: tuple[Tensor, Tensor]) -> Finding:
+    """So the gates do what they are called after: a number is let in when its mark comes, and what is there is kept."""
+    i, f = gates
+    ran = "mean opening in 300 new sequences, two units: "
+    return every(
+        above(float((i[0] - i[1]).min()), 0.25, f"{ran}input, marked less others"),
+        above(float(f.min()), 0.8, f"{ran}forget gates, the smallest"),
     )
 
 

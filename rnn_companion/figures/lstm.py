@@ -5,7 +5,6 @@ from math import exp
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -17,6 +16,7 @@ from rnn_companion.figures.draw import (
     board,
     curves,
     last,
+    look,
     node,
     seeds,
 )
@@ -276,46 +276,61 @@ def validation_curves(errors: Runs, persistence: float) -> Picture:
 
 
 @figure
-def gates_on_prices(
-    dates: pd.DatetimeIndex, close: Tensor, gates: networks.Gates, C: Tensor
+def gates_at_marks(
+    X: Tensor, gates: networks.Gates, C: Tensor, right: float, said: float
 ) -> Picture:
-    """Draw what the gates of a trained LSTM do while it reads real prices.
+    """Draw what gates do while a trained LSTM reads numbers of which two are marked.
 
     Parameters
     ----------
-    dates : pandas.DatetimeIndex
-        The days read, `(T,)`.
-    close : Tensor, `(T,)`
-        Their closes in dollars.
+    X : Tensor, `(T, 2)`
+        Numbers and marks, as `numbers_to_add` makes them.
     gates : Gates
-        Each `(T, h)`.
-    C : Tensor, `(T, h)`
-        The cell states.
+        Of the units to be shown, each `(T, units)`.
+    C : Tensor, `(T, units)`
+        Their cell states.
+    right, said : float
+        The sum of the marked numbers, and the network's answer.
 
     Returns
     -------
     Picture
     """
-    named = {"forget $f_t$": gates.f, "input $i_t$": gates.i, "output $o_t$": gates.o}
-    fig, (top, *panels, bottom) = plt.subplots(
-        5, sharex=True, figsize=(7, 7.5), height_ratios=[3, 2, 2, 2, 3]
-    )
-    top.plot(dates, close, color=INK)
-    top.set_ylabel("close ($)")
-    thin = {"color": COLORS[0], "lw": 0.7, "alpha": 0.7}
-    for ax, (name, gate) in zip(panels, named.items(), strict=True):
-        ax.plot(dates, gate, "-", **thin)
-        ax.set(ylabel=name, ylim=(0, 1))
-    bottom.plot(dates, C, "-", **thin)
-    bottom.set_ylabel("cell $c_t$")
-    fig.autofmt_xdate()
-    means = ", ".join(f"{n.split()[0]} {float(g.mean()):.2f}" for n, g in named.items())
+    steps, marked = torch.arange(1, len(X) + 1), X[:, 1] == 1
+    named = {"input $i_t$": gates.i, "forget $f_t$": gates.f, "cell $c_t$": C}
+    fig, axes = plt.subplots(4, sharex=True, figsize=(7, 6.4))
+    edge = {"edgecolor": INK, "lw": 0.5}
+    axes[0].bar(steps[~marked], X[~marked, 0], color="white", **edge)
+    axes[0].bar(steps[marked], X[marked, 0], color=INK, label="marked", **edge)
+    axes[0].set(ylabel="number", ylim=(-1.1, 1.8))
+    axes[0].legend(loc="upper right", fontsize=9)
+    for ax, (name, values) in zip(axes[1:], named.items(), strict=True):
+        for n, unit in enumerate(values.T):
+            ax.plot(steps, unit, **look(n, ms=3.5, lw=1, label=f"unit {n + 1}"))
+        for step in steps[marked]:
+            ax.axvline(int(step), color=INK, lw=0.8, linestyle=":")
+        ax.set_ylabel(name)
+    for ax in axes[1:3]:
+        ax.set_ylim(-0.05, 1.05)
+    axes[2].legend(ncols=2, fontsize=9, loc="lower right")
+    axes[3].set_xlabel("step $t$")
+    at = ", ".join(str(int(step)) for step in steps[marked])
+
+    def openings(part: Tensor) -> str:
+        return ", ".join(
+            f"unit {n + 1} {float(u[marked].mean()):.2f} at the marks and "
+            f"{float(u[~marked].mean()):.2f} elsewhere"
+            for n, u in enumerate(part.T)
+        )
+
     return Picture(
         fig,
-        alt=f"{len(dates)} days of closes from {dates[0]:%Y-%m-%d}; below, a line for "
-        f"every unit: how far its gates are open (on average: {means}), and its cell "
-        f"state, which stays within {float(C.min()):.2f} and {float(C.max()):.2f}.",
-        caption="A trained LSTM reads a window of closes. Below them a line for each "
-        "of its units: the openings of its three gates, and its cell state, which "
-        "starts from zero.",
+        alt=f"{len(X)} numbers between -1 and 1, of which those at the steps {at} are "
+        f"marked. Below, two units of an LSTM. Mean opening of the input gates: "
+        f"{openings(gates.i)}. Of the forget gates: {openings(gates.f)}. The cell "
+        f"states stay within {float(C.min()):.2f} and {float(C.max()):.2f}. The marked "
+        f"numbers sum to {right:.2f}; the network says {said:.2f}.",
+        caption="A trained LSTM reads numbers of which two, the dark ones, are marked. "
+        "Below them two of its units: how far their input gates and their forget gates "
+        "are open, and what they hold. Dotted lines: the marked steps.",
     )
