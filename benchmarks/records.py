@@ -25,6 +25,7 @@ from rnn_companion.forecasting.prices import Prices, load_prices
 from rnn_companion.forecasting.records import Record, RecordFile
 from rnn_companion.forecasting.settings import Experiment
 from rnn_companion.forecasting.targets import target
+from rnn_companion.tasks.adding import run_sums, sums
 from rnn_companion.tasks.memory import TrialRecord, run_trial
 
 RECORDS = Path(__file__).parent.parent / "book" / "records"
@@ -47,6 +48,7 @@ def main() -> None:
     for rate in (0.001, 0.1):  # chapter 11, beside the live run of seed 0
         seeds = [replace(sgd, learning_rate=rate, seed=s) for s in range(10)]
         record(RECORDS / "rates.jsonl", series[""], seeds, *machine, "none")
+    run_sums(sums(), out=RECORDS / "adding.jsonl", device=machine[0], workers=1)
     if settings.report_data:
         series["-report"] = load_prices(settings.report_data)
     for seed in settings.seeds:

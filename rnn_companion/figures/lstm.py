@@ -296,12 +296,13 @@ def gates_at_marks(
     -------
     Picture
     """
-    steps, marked = torch.arange(1, len(X) + 1), X[:, 1] == 1
+    steps, marked = np.arange(1, len(X) + 1), (X[:, 1] == 1).numpy()
+    numbers = X[:, 0].numpy()
     named = {"input $i_t$": gates.i, "forget $f_t$": gates.f, "cell $c_t$": C}
     fig, axes = plt.subplots(4, sharex=True, figsize=(7, 6.4))
     edge = {"edgecolor": INK, "lw": 0.5}
-    axes[0].bar(steps[~marked], X[~marked, 0], color="white", **edge)
-    axes[0].bar(steps[marked], X[marked, 0], color=INK, label="marked", **edge)
+    axes[0].bar(steps[~marked], numbers[~marked], color="white", **edge)
+    axes[0].bar(steps[marked], numbers[marked], color=INK, label="marked", **edge)
     axes[0].set(ylabel="number", ylim=(-1.1, 1.8))
     axes[0].legend(loc="upper right", fontsize=9)
     for ax, (name, values) in zip(axes[1:], named.items(), strict=True):

@@ -279,7 +279,7 @@ def learn(
         X, Y = X[:, place_of].to(place), Y[place_of].to(place)
         if len(models) == 1:  # torch's own loop over the steps
             only = {name: weight[0] for name, weight in weights.items()}
-            found = torch.func.functional_call(models[0], only, X[:, 0])[..., 0]
+            found: Tensor = torch.func.functional_call(models[0], only, X[:, 0])[..., 0]
         else:
             found = _outputs(one.cell, X, weights)
         return (found - Y).square().mean(1)

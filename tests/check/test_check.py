@@ -30,6 +30,7 @@ NAMES = (
     "clock",
     "text",
     "volatility",
+    "optimizers",
 )
 CHECKS = sorted(set(dir(check)) - {"Wrong"})
 MODULES = [import_module(f"rnn_companion.check.{name}") for name in NAMES]
@@ -312,7 +313,44 @@ def ranges_one_by_one(high: Tensor, low: Tensor) -> Tensor:
     return torch.tensor([w / 2 / math.log(2) ** 0.5 for w in widths], dtype=high.dtype)
 
 
+def adam_by_torch(w: Tensor, g: Tensor, m: Tensor, v: Tensor, k: int) -> Any:  # noqa: ANN401
+    parameter = nn.Parameter(w.clone())
+    optimizer = torch.optim.Adam([parameter], lr=0.01)
+    optimizer.state[parameter] = {
+        "step": torch.tensor(float(k - 1)),
+        "exp_avg": m.clone(),
+        "exp_avg_sq": v.clone(),
+    }
+    parameter.grad = g.clone()
+    optimizer.step()
+    state = optimizer.state[parameter]
+    return parameter.detach(), state["exp_avg"], state["exp_avg_sq"]
+
+
+def momentum_by_torch(
+    gradient: Callable[[Tensor], Tensor], w: Tensor, eta: float, mu: float, steps: int
+) -> Tensor:
+    parameter = nn.Parameter(w.clone())
+    optimizer = torch.optim.SGD([parameter], lr=eta, momentum=mu)
+    for _ in range(steps):
+        parameter.grad = gradient(parameter.detach())
+        optimizer.step()
+    return parameter.detach()
+
+
+def step_by_power(X: Tensor) -> float:
+    """Find the largest curvature of the mean squared error by power iteration."""
+    v = torch.ones(X.shape[1], dtype=X.dtype)
+    for _ in range(3000):
+        v = X.T @ (X @ v) / len(X)
+        v = v / v.norm()
+    return float(1 / (X @ v).square().mean())
+
+
 RIGHT = {
+    "adam_step": adam_by_torch,
+    "with_momentum": momentum_by_torch,
+    "longest_step": step_by_power,
     "smooth": smoothed_by_pandas,
     "trailing_mean": means_by_pandas,
     "parkinson": ranges_one_by_one,

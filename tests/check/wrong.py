@@ -322,6 +322,59 @@ def read(words: list[list[int]]) -> tuple[Tensor, Tensor]:
     )
 
 
+def adam(
+    k_1: int = 1,
+    k_2: int = 1,
+    betas: tuple[float, float] = (0.9, 0.999),
+    square: Wrong = lambda g: g * g,
+    below: Wrong = lambda v: math.sqrt(v) + 1e-8,
+    up: bool = False,
+    corrected: bool = False,
+) -> Wrong:
+    """Make a step of Adam, number by number, its means corrected or not."""
+
+    def run(w: Tensor, g: Tensor, m: Tensor, v: Tensor, k: int) -> tuple[Tensor, ...]:
+        rows = []
+        for w_j, g_j, m_j, v_j in zip(
+            w.tolist(), g.tolist(), m.tolist(), v.tolist(), strict=True
+        ):
+            mean = betas[0] * m_j + (1 - betas[0]) * g_j
+            of_squares = betas[1] * v_j + (1 - betas[1]) * square(g_j)
+            first = mean / (1 - betas[0] ** k) if k_1 else mean
+            second = of_squares / (1 - betas[1] ** k) if k_2 else of_squares
+            moved = w_j - (-0.01 if up else 0.01) * first / below(second)
+            kept = (first, second) if corrected else (mean, of_squares)
+            rows.append([moved, *kept])
+        return tuple(torch.tensor(rows, dtype=w.dtype).T)
+
+    return run
+
+
+def walked(
+    keep: Wrong = lambda mu: mu,
+    share: Wrong = lambda mu: 1.0,
+    late: bool = False,
+    ahead: bool = False,
+) -> Wrong:
+    """Make momentum's steps in NumPy."""
+
+    def run(gradient: Wrong, w: Tensor, eta: float, mu: float, steps: int) -> Tensor:
+        place, velocity = w.numpy().copy(), np.zeros(len(w))
+        for _ in range(steps):
+            look_at = place - eta * mu * velocity if ahead else place
+            slope = gradient(torch.from_numpy(look_at)).numpy()
+            before, velocity = velocity, keep(mu) * velocity + share(mu) * slope
+            place = place - eta * (before if late else velocity)
+        return torch.from_numpy(place)
+
+    return run
+
+
+def curvatures(X: Tensor) -> Any:  # noqa: ANN401 - an array
+    """Return the eigenvalues of X^T X, the least first."""
+    return np.sort(np.linalg.svd(X.numpy(), compute_uv=False)) ** 2
+
+
 WRONG: list[tuple[str, Wrong, str]] = [
     ("rnn_step", step(h="bk,kh->bh"), "W_hh is transposed"),
     ("rnn_step", step(x="bd,dh->bh"), "W_xh is transposed"),
@@ -1133,4 +1186,24 @@ WRONG: list[tuple[str, Wrong, str]] = [
         lambda h, l: (width(h, l) ** 2 / np.log(16)).mean() ** 0.5,
         "one number for all days",
     ),
+    ("adam_step", adam(k_1=0, k_2=0), "neither mean is corrected"),
+    ("adam_step", adam(k_1=0), "the mean of the gradients is not corrected"),
+    ("adam_step", adam(k_2=0), "the mean of the squares is not corrected"),
+    ("adam_step", adam(below=lambda v: v + 1e-8), "the root is missing"),
+    ("adam_step", adam(square=abs), "is not squared in v"),
+    ("adam_step", adam(betas=(0.999, 0.9)), "the betas are exchanged"),
+    ("adam_step", adam(below=lambda v: math.sqrt(v + 1e-8)), "inside the root"),
+    ("adam_step", adam(up=True), "it goes up the gradient"),
+    ("adam_step", adam(corrected=True), "the next step needs the plain ones"),
+    ("with_momentum", walked(keep=lambda mu: 0.0), "plain gradient descent"),
+    ("with_momentum", walked(keep=lambda mu: 1.0), "it never slows down"),
+    ("with_momentum", walked(share=lambda mu: 1 - mu), "counts 1 - mu here"),
+    ("with_momentum", walked(late=True), "the velocity of the step before"),
+    ("with_momentum", walked(ahead=True), "Nesterov's rule"),
+    ("longest_step", lambda X: len(X) / 2 / curvatures(X)[-1], "twice as long"),
+    ("longest_step", lambda X: 2 * len(X) / curvatures(X)[-1], "the 2 of the square"),
+    ("longest_step", lambda X: 1 / curvatures(X)[-1], "the loss is a mean"),
+    ("longest_step", lambda X: len(X) / curvatures(X)[0], "the flattest direction"),
+    ("longest_step", lambda X: len(X) / curvatures(X)[-1] ** 0.5, "singular values"),
+    ("longest_step", lambda X: len(X) / curvatures(X).sum(), "the trace is the sum"),
 ]

@@ -3,7 +3,6 @@
 import re
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -109,14 +108,6 @@ def test_the_diagram_names_every_part() -> None:
     assert sorted(t for t in texts if t in "×+" and t) == ["+", "×", "×", "×"]
 
 
-def test_a_diverged_run_is_shown_and_said() -> None:
-    sweeps = {"RNN": {0.001: 0.1, 0.01: 0.05, 0.1: float("nan")}}
-    picture = figures.learning_rates(sweeps, {"tomorrow = today": 0.01})
-    assert "best 0.05 at 0.01, diverged at 0.1" in picture.alt
-    marks = picture.figure.axes[0].lines[1]
-    assert list(np.asarray(marks.get_xdata(), dtype=float)) == [0.1]
-
-
 def test_the_other_figures_draw_their_numbers() -> None:
     left = figures.gradient_left({"a": torch.tensor([1.0, 0.5, 0.25])})
     assert "At 2 steps: a: 2e-01" in left.alt
@@ -128,18 +119,19 @@ def test_the_other_figures_draw_their_numbers() -> None:
     lines = [line.get_ydata() for line in both.figure.axes[0].lines[:3]]
     means = [[0.2, 0.1], [0.4, 0.2], [0.3, 0.15]]
     assert np.asarray(lines, dtype=float) == pytest.approx(np.array(means))
-    path = torch.tensor([[1.0, 1.0], [0.3, 0.4]])
-    descents = figures.descents({"SGD": path}, (1.0, 0.1))
-    assert drawn(descents.figure, 1) == pytest.approx([2**0.5, 0.5], rel=1e-6)
 
 
-def test_the_gates_on_prices_have_a_line_for_every_unit() -> None:
-    T, h = 6, 3
-    parts = torch.rand(5, T, h, generator=torch.Generator().manual_seed(0))
+def test_the_gates_at_marks_are_drawn_and_said() -> None:
+    T, units = 6, 2
+    parts = torch.rand(5, T, units, generator=torch.Generator().manual_seed(0))
     gates = networks.Gates(*parts[:4])
-    dates = pd.date_range("2024-01-01", periods=T)
-    picture = figures.gates_on_prices(dates, torch.arange(6.0), gates, parts[4])
-    shown = [picture.figure.axes[n].lines for n in (1, 2, 3, 4)]
-    for lines, values in zip(shown, (gates.f, gates.i, gates.o, parts[4]), strict=True):
-        drawn_lines = np.stack([np.asarray(line.get_ydata()) for line in lines], axis=1)
-        assert drawn_lines == pytest.approx(values.numpy())
+    X = torch.stack([torch.linspace(-1, 1, T), torch.tensor([0.0, 1, 0, 0, 1, 0])], 1)
+    picture = figures.gates_at_marks(X, gates, parts[4], 0.5, 0.4)
+    for n, values in ((1, gates.i), (2, gates.f), (3, parts[4])):
+        lines = picture.figure.axes[n].lines[:units]
+        shown = np.stack([np.asarray(line.get_ydata()) for line in lines], axis=1)
+        assert shown == pytest.approx(values.numpy())
+    opened = float((gates.i[1, 0] + gates.i[4, 0]) / 2)
+    assert "the steps 2, 5 are marked" in picture.alt
+    assert f"input gates: unit 1 {opened:.2f} at the marks" in picture.alt
+    assert "sum to 0.50; the network says 0.40" in picture.alt

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from rnn_companion import Experiment, Prices, run
 from rnn_companion.forecasting.records import RESULTS
-from rnn_companion.tasks import memory, text
+from rnn_companion.tasks import adding, memory, text
 
 FILE = Path(__file__).with_name("results.json")
 COMMAND = "python -m tests.forecasting.small_runs"
@@ -240,6 +240,30 @@ def character_training(settings: dict[str, Any]) -> Numbers:
     }
 
 
+# Sums
+
+
+def adding_settings() -> list[dict[str, Any]]:
+    small = {"length": 4, "hidden_size": 3, "batch_size": 8, "steps": 6}
+    changes: list[dict[str, Any]] = [
+        {"cell": "rnn"},
+        {"cell": "rnn", "start": "orthogonal", "clip": 0.05},
+        {"cell": "lstm", "seed": 1},
+        {"cell": "lstm", "forget_bias": 3.0, "learning_rate": 0.05},
+    ]
+    return [small | change for change in changes]
+
+
+def addition(settings: dict[str, Any]) -> Numbers:
+    (record,), (model,) = adding.learn([adding.Adding(**settings)], device="cpu")
+    return {
+        "start": digest(adding.Adding(**settings).model().parameters()),
+        "end": digest(model.parameters()),
+        "steps": list(record.step),
+        "error": list(record.error),
+    }
+
+
 # All of them
 
 KINDS: dict[
@@ -249,6 +273,7 @@ KINDS: dict[
     "forecast": (forecast_settings, forecast),
     "memory": (trial_settings, trial),
     "text": (text_settings, character_training),
+    "adding": (adding_settings, addition),
 }
 
 

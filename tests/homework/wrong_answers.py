@@ -422,4 +422,22 @@ def trailing_mean(y, days):
             (" / math.sqrt(4 * math.log(2))", "", "this is the range itself"),
         ],
     },
+    "11-optimizers": {
+        "adam-step": [
+            (" / (1 - 0.9**k)", "", "the mean of the gradients is not corrected"),
+            ("torch.sqrt(v / (1 - 0.999**k))", "v / (1 - 0.999**k)", "root is missing"),
+            ("return w - 0.01", "return w + 0.01", "it goes up the gradient"),
+            ("g**2", "g.abs()", "is not squared in v"),
+        ],
+        "with-momentum": [
+            ("mu * u + gradient(w)", "gradient(w)", "plain gradient descent"),
+            ("mu * u + gradient(w)", "u + gradient(w)", "it never slows down"),
+            ("+ gradient(w)", "+ (1 - mu) * gradient(w)", "counts 1 - mu here"),
+        ],
+        "longest-step": [
+            ("return 2 /", "return 1 /", "the step may be twice as long"),
+            ("2 / len(X) * ", "2 * ", "the loss is a mean"),
+            (".max()", ".min()", "the flattest direction sets no limit"),
+        ],
+    },
 }
