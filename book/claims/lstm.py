@@ -190,7 +190,7 @@ def through_the_gates(found: str = "c") -> Tensor:
 
 @claim(on=through_the_gates, planted=[lambda _: through_the_gates("h")])
 def lstm_not_through_output(moved: Tensor) -> Finding:
-    """$h_{t-1}$ reaches $c_t$ through these three, and not through the output gate, which stands behind $c_t$."""
+    """The state $h_{t-1}$ reaches $c_t$ through these three, and not through the output gate, which stands behind $c_t$."""
     ran = f"change of the next cell state with other W_ho, largest of {SEEDS} networks"
     return below(float(moved.max()), 1e-15, ran)
 
@@ -207,7 +207,7 @@ def spans(halve: float = 0.5) -> Tensor:
 
 @claim(on=spans, planted=[lambda _: spans(0.01), lambda _: spans(0.999)])
 def lstm_bias_of_a_span(found: Tensor) -> Finding:
-    """Which bias does a time span ask for? By {eq}`eq-forget-bias` half of a cell is left after $n$ steps if $e^{-b_f} = 2^{1/n} - 1 \\approx \\ln(2) / n$, so about $b_f = \\ln n$ will do, and a little more: for 50 steps the formula gives 4.27, and $\\ln 50$ is 3.91."""
+    """By {eq}`eq-forget-bias` half of a cell is left after $n$ steps if $e^{-b_f} = 2^{1/n} - 1 \\approx \\ln(2) / n$, so about $b_f = \\ln n$ will do, and a little more: for 50 steps the formula gives 4.27, and $\\ln 50$ is 3.91."""
     _, log, bias = found.T
     ran = "the bias that leaves half after 10, 50, 200 and 1000 steps, "
     return every(
