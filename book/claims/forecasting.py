@@ -211,7 +211,7 @@ def forecasting_nearly_every(shares: Array) -> Finding:
     return above(float(shares.min()), 0.95, ran)
 
 
-# Every day judged once: folds
+# Folds: each day judged once
 
 
 KINDS = ("shuffled", "blocked", "forward")
@@ -242,7 +242,7 @@ def lines_in_folds() -> Array:
     return np.array(found)
 
 
-@claim(on=lines_in_folds, planted=[swapped, lambda found: found / 20])
+@claim(on=lines_in_folds, planted=[lambda found: found[::-1], lambda found: found / 20])
 def forecasting_line_in_folds(found: Array) -> Finding:
     """The line does in shuffled folds about what {eq}`eq-fc-line-mean` says, …: it seems to beat “tomorrow = today” by far, and is of no use as a forecast, as the other rows show."""
     ran = "a straight line through the known targets, error over persistence's, "
@@ -709,7 +709,7 @@ def carbon_dioxide() -> tuple[Array, Array]:
 
 def by_protocol(values: pd.Series) -> Array:
     """Train three small networks on a series under both protocols."""
-    data = Prices(values.index, values.to_numpy(float), "a series")
+    data = Prices(values.index, np.array(values, float), "a series")
     made = [
         Experiment(hidden_size=32, protocol=protocol, seed=seed)
         for protocol in ("source", "honest")

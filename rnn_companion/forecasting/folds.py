@@ -1,6 +1,6 @@
 """Cross-validation of a series: every part of it is judged once.
 
-Source: chapter *Forecasting Microsoft*, section *Every day judged once: folds*; Hyndman
+Source: chapter *Forecasting Microsoft*, section *Folds: each day judged once*; Hyndman
 and Athanasopoulos, *Forecasting: Principles and Practice*, third edition, section 5.10.
 """
 
