@@ -709,7 +709,7 @@ def carbon_dioxide() -> tuple[Array, Array]:
 
 def by_protocol(values: pd.Series) -> Array:
     """Train three small networks on a series under both protocols."""
-    data = Prices(values.index, np.array(values, float), "a series")
+    data = Prices(pd.DatetimeIndex(values.index), np.array(values, float), "a series")
     made = [
         Experiment(hidden_size=32, protocol=protocol, seed=seed)
         for protocol in ("source", "honest")
