@@ -17,9 +17,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from rnn_companion.forecasting.experiment import run
+from rnn_companion.forecasting.folds import FOLDS
 from rnn_companion.forecasting.grid import cost, grid, recorded, run_all
 from rnn_companion.forecasting.prices import Prices, load_prices
 from rnn_companion.forecasting.records import Record, RecordFile
@@ -49,6 +51,8 @@ def main() -> None:
         seeds = [replace(sgd, learning_rate=rate, seed=s) for s in range(10)]
         record(RECORDS / "rates.jsonl", series[""], seeds, *machine, "none")
     run_sums(sums(), out=RECORDS / "adding.jsonl", device=machine[0], workers=1)
+    for prices, experiments, name in chapter_6(series[""]):
+        record(RECORDS / name, prices, experiments, *machine, "none")
     if settings.report_data:
         series["-report"] = load_prices(settings.report_data)
     for seed in settings.seeds:
@@ -60,6 +64,19 @@ def main() -> None:
                         lengths=lengths, seeds=(seed,), protocol=protocol
                     )
                     record(out, prices, experiments, *machine)
+
+
+def chapter_6(prices: Prices) -> Iterator[tuple[Prices, list[Experiment], str]]:
+    """List what chapter 6 has beside the grids: folds of the first days, and layers."""
+    known = int(0.8 * len(prices))
+    past = Prices(prices.dates[:known], prices.close[:known], prices.name)
+    one = Experiment(configuration="many-to-many-aligned", hidden_size=64)
+    for kind, fold in product(FOLDS, range(1, 6)):
+        dealt = replace(one, protocol=f"{kind}-folds", fold=fold)
+        yield past, [replace(dealt, seed=s) for s in range(3)], "folds.jsonl"
+    for cell, (layers, units) in product(("rnn", "lstm"), ((1, 32), (2, 32), (1, 55))):
+        stacked = Experiment(cell=cell, layers=layers, hidden_size=units)
+        yield prices, [replace(stacked, seed=s) for s in range(10)], "layers.jsonl"
 
 
 def record(

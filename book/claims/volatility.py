@@ -30,6 +30,7 @@ from rnn_companion.forecasting.comparison import (
 )
 from rnn_companion.forecasting.grid import grid, recorded
 from rnn_companion.forecasting.prices import load_prices, load_share
+from rnn_companion.forecasting.scores import mase
 from rnn_companion.forecasting.settings import Experiment
 from rnn_companion.forecasting.targets import target
 
@@ -458,3 +459,32 @@ def forecast_forty_tries(p: Numbers) -> Finding:
     about 70 %."""
     ran = "the share of 4000 draws of forty in which the least p is below 0.03"
     return between(float(np.mean(p < 0.03)), 0.68, 0.73, ran)
+
+
+# Errors in absolute values
+
+
+def scaled_errors() -> Numbers:
+    """Return MASE for the range and the price: persistence, mean, three fitted rules."""
+    rows = []
+    for kind in ("range", "price"):
+        data = target(load_prices(), kind)
+        first = known(data.close)
+        days = beside_baselines({}, data, first)
+        names = ("persistence", "mean", "smoothing", "autoregression", "har")
+        errors = [days["truth"] - days[name] for name in names]
+        rows.append([mase(error, data.close[:first]) for error in errors])
+    return np.array(rows)
+
+
+@claim(
+    on=scaled_errors, planted=[lambda found: found[::-1], lambda found: found[:, ::-1]]
+)
+def forecast_absolute_errors(found: Numbers) -> Finding:
+    """In absolute errors the answers are as before: for the range the three fitted rules come well below persistence and mean, for the price within 1 % of persistence."""
+    ran = "MASE of smoothing, autoregression and HAR over the smaller of persistence's and the mean's, 303 days: "
+    over = found[:, 2:] / found[:, :2].min(1, keepdims=True)
+    return every(
+        below(float(over[0].max()), 0.85, f"{ran}range, largest"),
+        below(float(np.abs(over[1] - 1).max()), 0.01, f"{ran}price, farthest from 1"),
+    )

@@ -3,6 +3,7 @@
 from fractions import Fraction
 from itertools import product
 
+import numpy as np
 import pandas as pd
 from torch.nn import functional as F
 
@@ -48,6 +49,41 @@ def leak(tape: Tape) -> None:
     )
     tape.put(r"P_{\mathrm{train}}", float(a))
     tape.put(r"P_{\mathrm{leak}}", float(caught), source="all deals, in fractions")
+
+
+@world(
+    "line", [{"i": 1, "j": 1}, {"i": 2, "j": 3}, {"i": 3, "j": 1}], ranges={"n": (4, 7)}
+)
+def line(tape: Tape) -> None:
+    """Draw a line between known days, i before a day and j after it."""
+    i, j = tape.sizes["i"], tape.sizes["j"]
+    x = tape.normal(10)
+    for day in range(1, 11):
+        tape.put("x", x[day - 1], day)
+    for n in range(4, 8):
+        known = np.array([n - i, n + j])
+        between = np.interp(n, known, x.numpy()[known - 1])
+        tape.put(r"\tilde{x}", float(between), n, source="numpy.interp")
+    tape.put("E", bridge(i, j), source="the covariance of all steps")
+
+
+def bridge(i: int, j: int) -> float:
+    """Return the line's squared error over persistence's, for independent steps."""
+    past, to_next = np.tri(i + j + 1, i + j, -1)[[i, i + j]]  # steps from the first day
+    error = past - i / (i + j) * to_next  # of x_n, in steps of variance 1
+    return float(error @ error)
+
+
+@world("known-days", [{}])
+def known_days(tape: Tape) -> None:
+    """Draw lines where each other day is known with some probability."""
+    P = 0.35 + 0.25 * tape.seed % 0.6
+    mean = sum(
+        P**2 * (1 - P) ** (i + j - 2) * bridge(i, j)
+        for i, j in product(range(1, 80), repeat=2)
+    )
+    tape.put(r"P_{\mathrm{train}}", P)
+    tape.put(r"E_{\mathrm{line}}", mean, source="the sum over all gaps")
 
 
 @world("autoregression", SIZES)

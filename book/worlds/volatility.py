@@ -9,6 +9,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from statsmodels.api import OLS
 from statsmodels.tsa.stattools import acf, acovf
+from torch.nn.functional import l1_loss
 
 from rnn_companion.equations import Tape, world
 
@@ -114,3 +115,18 @@ def losses(tape: Tape) -> None:
     tape.put(r"\bar{d}", float(fit.params[0]))
     tape.put(r"\hat{V}", N * float(fit.bse[0]) ** 2, source="statsmodels HAC")
     tape.put(r"\mathrm{DM}", float(fit.tvalues[0]), source="statsmodels HAC")
+
+
+@world("scaled-error", [{"N": 5}, {"N": 8}, {"N": 6}])
+def scaled_error(tape: Tape) -> None:
+    """Forecast some days, and know how persistence did on the days before them."""
+    N = tape.sizes["N"]
+    before = tape.normal(9)
+    y, forecast = tape.normal(N), tape.normal(N)
+    for n in range(1, N + 1):
+        tape.put("y", y[n - 1], n)
+        tape.put(r"\hat{y}", forecast[n - 1], n)
+    naive = l1_loss(before[1:], before[:-1])
+    tape.put(r"\mathrm{MAE}_{\mathrm{known}}", naive)
+    mean = l1_loss(forecast, y) / naive
+    tape.put(r"\mathrm{MASE}", mean, source="torch.nn.functional.l1_loss")

@@ -13,6 +13,7 @@ import torch
 from rnn_companion.forecasting.by_hand import Links
 from rnn_companion.forecasting.configurations import Layout
 from rnn_companion.forecasting.engine import StepOptions
+from rnn_companion.forecasting.folds import FOLDS, fold_split
 from rnn_companion.forecasting.forecaster import (
     CELLS,
     STARTS,
@@ -30,7 +31,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "rmsprop": torch.optim.RMSprop,
 }
 DECAYS = ("none", "cosine")
-PROTOCOLS = ("honest", "source")
+PROTOCOLS = ("honest", "source", *(f"{kind}-folds" for kind in FOLDS))
 PRECISIONS = ("float32", "bfloat16")
 TRUNCATIONS = ("full", "regular", "sliding", "randomized")
 
@@ -60,7 +61,9 @@ class Experiment:
     training : float
         Fraction of the data to learn from.
     protocol : str
-        ``"honest"`` splits by date, ``"source"`` is `leaky_random_split`.
+        ``"honest"`` splits by date, ``"source"`` is `leaky_random_split`;
+        ``"shuffled-folds"``, ``"blocked-folds"`` and ``"forward-folds"`` are the three
+        of `fold_split`, for which `training` means nothing.
     precision : str
         ``"float32"``, or ``"bfloat16"`` for products rounded to three digits, which
         some machines compute faster. Errors are always measured in float32.
@@ -97,6 +100,9 @@ class Experiment:
         the weights of the epoch that has the least, also if none are left to stop. The
         validation error is then one that was chosen by. By default all epochs are run
         and the last is kept.
+    folds, fold : int
+        How many folds, and which of them is judged, from 1; for the three protocols
+        with folds.
 
     Raises
     ------
@@ -130,6 +136,8 @@ class Experiment:
     test: float = 0.0
     decay: str = "none"
     patience: int | None = None
+    folds: int = 5
+    fold: int = 1
 
     def __post_init__(self) -> None:
         require_choice("cell", self.cell, CELLS)
@@ -144,6 +152,9 @@ class Experiment:
             raise ValueError(f"patience must be positive or None, got {self.patience}")
         if self.test and self.protocol != "honest":
             raise ValueError("test is for the honest protocol: it splits by date")
+        if not 1 <= self.fold <= self.folds or self.folds < 2:
+            said = f"got fold {self.fold} of {self.folds}"
+            raise ValueError(f"fold must lie between 1 and folds, at least 2: {said}")
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be positive or None, got {self.clip}")
         for name in ("l1", "l2"):
@@ -192,6 +203,15 @@ class Experiment:
         if self.protocol == "honest":
             parts = {"training": self.training, "test": self.test}
             return split_by_date(prices, self.layout, **parts)
+        if self.protocol != "source":
+            return fold_split(
+                prices,
+                self.layout,
+                self.protocol.removesuffix("-folds"),
+                folds=self.folds,
+                fold=self.fold,
+                generator=self.generator("split"),
+            )
         return leaky_random_split(
             prices,
             self.layout,

@@ -266,6 +266,10 @@ def test_a_diverging_loss_stops_at_its_step() -> None:
             {"protocol": "k-fold"},
             "unknown protocol 'k-fold': choose one of honest, source",
         ),
+        (
+            {"fold": 6},
+            "fold must lie between 1 and folds, at least 2: got fold 6 of 5",
+        ),
         ({"configuration": "two"}, "unknown configuration 'two'"),
         ({"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
         ({"decay": "slow"}, "unknown decay 'slow': choose one of none, cosine"),
