@@ -1,4 +1,5 @@
 from . import graph as graph
+from ._encoder_decoder import encoder_decoder as encoder_decoder
 from ._gru import GRU_SHAPES as GRU_SHAPES
 from ._gru import GRUParameters as GRUParameters
 from ._gru import gru as gru
