@@ -1,5 +1,6 @@
 """Sentences of the chapter *Input/output configurations*, with evidence."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -23,6 +24,7 @@ from rnn_companion.claims import (
     symbolic,
 )
 from rnn_companion.forecasting.records import Record, RecordFile
+from rnn_companion.forecasting.together import Plan, forecasts_together, train_together
 from rnn_companion.forecasting.windows import cut_windows
 
 RECORDS = Path(__file__).parents[1] / "records"
@@ -130,6 +132,32 @@ def configurations_feedback(found: Pair) -> Finding:
         "three days by one network, and day by day by its copy that reads the forecasts"
     )
     return equal(found[0], found[1], ran, rtol=1e-12)
+
+
+def through_outputs(cut: bool = False) -> Pair:
+    """Differentiate a later day's loss: by the package, and with outputs read again."""
+    model = drawn(LAYOUTS[3], 4).requires_grad_()
+    X, target = inputs(3, 4, 5), inputs(6, 1, 5)
+    weights = list(model.parameters())
+    (layer,) = networks.rnn_parameters(cast(nn.RNN, model.cell))
+    H, read, losses = torch.zeros(5, 16, dtype=torch.float64), X[0], []
+    for t in range(6):
+        H = networks.rnn_step(read, H, *layer)
+        out = model.head(H)
+        again = out.detach() if cut else out
+        read = X[t + 1] if t < 3 else again
+    for last in (model(X)[-1], out):
+        losses.append(((last - target[0]) ** 2).mean())
+    slopes = [torch.autograd.grad(one, weights) for one in losses]
+    one, other = (torch.cat([p.flatten() for p in each]) for each in slopes)
+    return one, other
+
+
+@claim(on=through_outputs, planted=[lambda _: through_outputs(cut=True)])
+def configurations_own_in_training(found: Pair) -> Finding:
+    """This package's networks do so in training too: a shifted network reads no close after day $T$, and the gradient of a later day's loss goes back through the outputs that were read."""
+    ran = "gradient of the third day's loss, by the package and step by step"
+    return equal(found[0], found[1], ran, rtol=1e-9)
 
 
 # What the loss averages
@@ -253,6 +281,142 @@ def configurations_starts_later(found: Pair) -> Finding:
     """(An aligned window needs all its targets among the validation days, so its last output starts later than the forecast of a many-to-one network.)"""
     ran = "windows of 3, 7 and 50 days: days that the last output starts later"
     return equal(found[0] - found[1], [2, 6, 49], ran)
+
+
+# Why many-to-one loses
+
+TRIALS = range(100, 112)  # seeds that the page does not use
+MASKS = ([7], [1, 7], [4, 5, 6, 7], [7])  # the last one on dealt windows
+
+
+@cache
+def by_mask() -> Pair:
+    """Return log(error after seven days) and its derivative by the last close.
+
+    Both are (mask, seed); the last mask is on dealt windows.
+    """
+    split = Experiment(configuration=ALIGNED, length=7).split(load_prices())
+    X, Y, n = split.training.inputs, split.training.targets, len(TRIALS)
+    draw = torch.Generator().manual_seed(1)
+    order = [torch.randperm(X.shape[1], generator=draw) for _ in range(6)]
+    dealt = torch.stack([*(X[t, o] for t, o in enumerate(order)), X[6]])
+    kept = torch.tensor([[float(t in m) for t in range(1, 8)] for m in MASKS])
+    plan, V = Plan(way="aligned"), split.validation.inputs
+    weights = train_together(
+        plan,
+        torch.stack([X, X, X, dealt]).repeat_interleave(n, 0),
+        Y,
+        seeds=[*TRIALS] * 4,
+        masks=kept.repeat_interleave(n, 0),
+        device="cpu",
+    )
+    more = torch.cat([V[:-1], V[-1:] + 1e-2])
+    last, moved = (forecasts_together(plan, weights, x)[:, -1] for x in (V, more))
+    error = (last - split.validation.targets[-1]).square().mean((1, 2))
+    slope = (moved - last).mean((1, 2)) / 1e-2
+    return error.log().view(4, n), slope.view(4, n)
+
+
+def exchanged(*order: int) -> Callable[[Pair], Pair]:
+    """Plant a falsehood: say that the masks were others."""
+    return lambda found: (found[0][[*order]], found[1][[*order]])
+
+
+@claim(on=by_mask, planted=[exchanged(1, 0, 2, 3)])
+def configurations_first_day_helps(found: Pair) -> Finding:
+    """With the loss of the first day beside that of the last, the network forecasts better after seven days,"""
+    e = found[0]
+    return sign_test(e[0] - e[1], "log of the error with day 7 alone over days 1 and 7")
+
+
+@claim(on=by_mask, planted=[exchanged(1, 0, 2, 3)])
+def configurations_hangs(found: Pair) -> Finding:
+    """and its forecast hangs more on the last close."""
+    d = found[1]
+    return sign_test(d[1] - d[0], "derivative by the last close, days 1 and 7 less 7")
+
+
+@claim(on=by_mask, planted=[exchanged(0, 2, 1, 3)])
+def configurations_late_days(found: Pair) -> Finding:
+    """Three more losses of late days do not help as much as that one."""
+    e = found[0]
+    return sign_test(e[2] - e[1], "log of the error with days 4 to 7 over days 1 and 7")
+
+
+@claim(on=by_mask, planted=[exchanged(3, 1, 2, 0)])
+def configurations_dealt(found: Pair) -> Finding:
+    """But it is not all: a network that learns from dealt windows reads hardly anything but the last close,"""
+    alone, *_, dealt = found[1]
+    ran = f"derivative by the last close, {len(alone)} seeds, the median: "
+    return every(
+        above(float(dealt.median()), 0.85, f"{ran}learnt from dealt windows"),
+        below(float(alone.median()), 0.85, f"{ran}learnt from windows as they are"),
+    )
+
+
+# Several days ahead
+
+
+def one_day_at_a_time(first: int = 3) -> Pair:
+    """Force a network, and run the aligned one on all days, the last of which count."""
+    layouts = Layout("many-to-many-shifted", 4, 3), Layout(ALIGNED, 6)
+    shifted, longer = (drawn(layout, 3) for layout in layouts)
+    (layer,) = networks.rnn_parameters(cast(nn.RNN, shifted.cell))
+    X, Y = inputs(1, 4, 5), inputs(2, 3, 5)
+    head = shifted.head.weight, shifted.head.bias
+    forced = networks.encoder_decoder(X, 3, layer, layer, *head, Y)
+    return forced, longer(torch.cat([X, Y[:-1]]))[first : first + 3]
+
+
+@claim(on=one_day_at_a_time, planted=[lambda _: one_day_at_a_time(2)])
+def configurations_forced_is_aligned(found: Pair) -> Finding:
+    """If both networks have the same weights, a forced network is the aligned network on $T + K - 1$ days with a mask that keeps the last $K$ outputs."""
+    ran = "three outputs of a forced network, and the last of an aligned one on six days"
+    return equal(found[0], found[1], ran, rtol=1e-12)
+
+
+AHEAD = range(100, 120)
+
+
+@cache
+def ahead(way: str, forced: bool) -> Tensor:
+    """Return log(error), (seed, day ahead), of networks that forecast five days."""
+    split = Experiment(
+        configuration="many-to-many-shifted", length=5, horizon=5
+    ).split(load_prices())
+    plan = Plan(way=way, horizon=5, forced=forced)
+    learn, judge = split.training, split.validation
+    weights = train_together(
+        plan, learn.inputs, learn.targets, seeds=AHEAD, device="cpu"
+    )
+    forecast = forecasts_together(plan, weights, judge.inputs)
+    return (forecast - judge.targets).square().mean((2, 3)).log()
+
+
+def direct_less_recursive() -> Tensor:
+    """Return log(error of direct / of recursive), (seed, day ahead)."""
+    return ahead("direct", False) - ahead("recursive", True)
+
+
+@claim(on=direct_less_recursive, planted=[negated, lambda rows: rows.flip(1)])
+def configurations_direct_recursive(rows: Tensor) -> Finding:
+    """One day ahead the recursive network has the smaller error, five days ahead the direct one."""
+    return every(
+        sign_test(rows[:, 0], "log of direct error over recursive, one day ahead"),
+        sign_test(-rows[:, 4], "the same turned round, five days ahead"),
+    )
+
+
+def own_less_forced() -> Tensor:
+    """Return log(error on own outputs / with teacher forcing), one day ahead."""
+    own, taught = (ahead("encoder-decoder", forced) for forced in (False, True))
+    return own[:, 0] - taught[:, 0]
+
+
+@claim(on=own_less_forced, planted=[negated])
+def configurations_forcing_helps(found: Tensor) -> Finding:
+    """Teacher forcing gives the encoder-decoder a smaller error one day ahead,"""
+    return sign_test(found, "log of the error on own outputs over that of forcing")
 
 
 # What the sources say

@@ -7,6 +7,7 @@ from .clock import time_gate as time_gate
 from .configurations import aligned_windows as aligned_windows
 from .configurations import error_by_position as error_by_position
 from .configurations import masked_loss as masked_loss
+from .configurations import padded_loss as padded_loss
 from .examine import Wrong as Wrong
 from .forecasting import best_constant as best_constant
 from .forecasting import hit_rate as hit_rate

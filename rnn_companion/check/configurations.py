@@ -45,6 +45,62 @@ def masked_loss() -> Cases:
     return cases
 
 
+def _real(o: Tensor, ends: Tensor, late: int = 0) -> Tensor:
+    """Return ones at the steps that are real, (T, B)."""
+    return (torch.arange(1, len(o) + 1)[:, None] <= ends + late).to(o.dtype)
+
+
+def _padded(o: Tensor, y: Tensor, ends: Tensor, late: int = 0) -> Tensor:
+    m = _real(o, ends, late)
+    return (m * ((o - y) ** 2).mean(2)).sum() / m.sum()
+
+
+def _each_alone(o: Tensor, y: Tensor, ends: Tensor) -> Tensor:
+    m = _real(o, ends)
+    return ((m * ((o - y) ** 2).mean(2)).sum(0) / m.sum(0)).mean()
+
+
+def _at_the_end(o: Tensor, y: Tensor, ends: Tensor) -> Tensor:
+    each = torch.arange(o.shape[1])
+    return ((o - y) ** 2).mean(2)[ends - 1, each].mean()
+
+
+_PADDED_LOSS = mistakes(
+    "the padded steps count too: keep the first steps of each sequence",
+    lambda o, y, ends: ((o - y) ** 2).mean(),
+    "it is divided by all T B steps; divide by the real ones",
+    lambda o, y, ends: _padded(o, y, ends) * ends.sum() / (len(o) * o.shape[1]),
+    "the division by the number of real steps is missing",
+    lambda o, y, ends: _padded(o, y, ends) * ends.sum(),
+    "each sequence counts once, whatever its length; each real step counts once",
+    _each_alone,
+    "the last real step of each sequence is missing",
+    lambda o, y, ends: _padded(o, y, ends, -1),
+    "one padded step of each sequence counts too",
+    lambda o, y, ends: _padded(o, y, ends, 1),
+    "only the last real step of each sequence counts; all real steps do",
+    _at_the_end,
+    "the outputs of a step are added up; average over all q of them",
+    lambda o, y, ends: _padded(o, y, ends) * o.shape[2],
+    "the absolute errors are averaged; square them",
+    lambda o, y, ends: (_real(o, ends) * (o - y).abs().mean(2)).sum() / ends.sum(),
+)
+
+
+@compared_with(_padded, _PADDED_LOSS)
+def padded_loss() -> Cases:
+    """Check ``padded_loss(outputs, targets, lengths)``: the mean over real steps.
+
+    Takes outputs and targets (T, B, q) and the number of real steps of each sequence,
+    int64, (B,); returns the squared error, averaged over outputs and real steps.
+    """
+    sizes = (((5, 3, 2), [5, 2, 3]), ((4, 2, 3), [1, 4]), ((3, 3, 3), [2, 1, 3]))
+    return [
+        (*draw(size, size, seed=len(ends) + size[0]), torch.tensor(ends))
+        for size, ends in sizes
+    ]
+
+
 def _aligned(p: Tensor, T: int) -> tuple[Tensor, Tensor]:
     windows = p.unfold(0, T, 1).T
     return windows[:, :-1], windows[:, 1:]

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnn_companion.figures.draw import look, plain_ticks
+from rnn_companion.figures.draw import Point, arrow, look, node, plain_ticks
 from rnn_companion.figures.frames import Frames, Picture
 from rnn_companion.figures.style import COLORS, INK, PALE, figure
 from rnn_companion.forecasting.configurations import Layout
@@ -165,3 +165,87 @@ def by_position(
         "today” on the same targets (dashed line at 1). Median and range over the "
         "seeds.",
     )
+
+
+@figure
+def several_days(length: int = 3, horizon: int = 3) -> Picture:
+    """Draw what reads what when several days are forecast, in three ways.
+
+    Parameters
+    ----------
+    length, horizon : int
+        Days read, T, and days forecast after them, K; two or more of each.
+
+    Returns
+    -------
+    Picture
+    """
+    fig, axes = plt.subplots(2, 2, figsize=(9.2, 6.2))
+    titles = (
+        "direct",
+        "recursive",
+        "encoder-decoder, in use",
+        "encoder-decoder, teacher forcing",
+    )
+    for ax, title in zip(axes.flat, titles, strict=True):
+        ax.set(xlim=(0.4, length + horizon + 0.2), ylim=(-0.5, 2.5), title=title)
+        ax.axis("off")
+        _reading(ax, length)
+        if title == "direct":
+            _fan(ax, length, horizon)
+        else:
+            width = 2.4 if "encoder" in title else 1.0
+            _writing(ax, length, horizon, width, forced="forcing" in title)
+    return Picture(
+        fig,
+        alt=f"Four networks that read {length} days and forecast {horizon}. Direct: "
+        "all outputs come from the state after the last day read, each by an arrow of "
+        "its own. Recursive: one output a step, and each output is the next input. "
+        "Encoder-decoder: the same, but from the last day read on the states belong to "
+        "a second network. Teacher forcing: the second network reads the true closes "
+        "in place of its outputs.",
+        caption="Three ways to forecast several days. Below the inputs, in the middle "
+        "the states, above the outputs. Thick frames: states of the second network, with "
+        "weights of its own. Dashed: an output that is read as the next input; $y$: a true "
+        "close, which is known while the network learns and unknown when it is used.",
+    )
+
+
+def _reading(ax: Axes, length: int) -> None:
+    """Draw inputs and states of the days that are read, but the last state."""
+    for t in range(1, length + 1):
+        node(ax, (t, 0), f"$x_{t}$", boxstyle="circle,pad=0.25")
+        _line(ax, (t, 0), (t, 1))
+        if t < length:
+            node(ax, (t, 1), f"$h_{t}$")
+            _line(ax, (t, 1), (t + 1, 1))
+
+
+def _fan(ax: Axes, length: int, horizon: int) -> None:
+    node(ax, (length, 1), f"$h_{length}$")
+    for k in range(1, horizon + 1):
+        out = (length + k - 1, 2.0)
+        _line(ax, (length, 1), out)
+        node(ax, out, f"$o^{{({k})}}$", boxstyle="square,pad=0.35")
+
+
+def _writing(
+    ax: Axes, length: int, horizon: int, width: float, *, forced: bool
+) -> None:
+    """Draw the states and outputs from the last input on, and what is read there."""
+    for t in range(length, length + horizon):
+        node(ax, (t, 1), f"$h_{t}$", linewidth=width)
+        node(ax, (t, 2), f"$o_{t}$", boxstyle="square,pad=0.35")
+        _line(ax, (t, 1), (t, 2))
+        if t == length + horizon - 1:
+            break
+        _line(ax, (t, 1), (t + 1, 1))
+        _line(ax, (t + 1, 0), (t + 1, 1))
+        read = f"$y_{t}$" if forced else f"$x_{t + 1}$"
+        node(ax, (t + 1, 0), read, boxstyle="circle,pad=0.25")
+        if not forced:
+            _line(ax, (t, 2), (t + 1, 0), linestyle="--")
+
+
+def _line(ax: Axes, tail: Point, head: Point, **options: object) -> None:
+    arrow(ax, tail, head, **{"lw": 1.1, "shrinkA": 15, "shrinkB": 15, **options})

@@ -211,6 +211,12 @@ def size_by_counting(d: int, h: int) -> int:
     return units
 
 
+def padded_by_packing(o: Tensor, y: Tensor, ends: Tensor) -> Tensor:
+    pack = nn.utils.rnn.pack_padded_sequence
+    packed = [pack(part, ends, enforce_sorted=False).data for part in (o, y)]
+    return nn.functional.mse_loss(*packed)
+
+
 def masked_by_selecting(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     return nn.functional.mse_loss(outputs[mask > 0], targets[mask > 0])
 
@@ -368,6 +374,7 @@ RIGHT = {
     "rnn_size": size_by_counting,
     "simpler": lambda n: above(n.diff(dim=0).min().item(), 0, "rows"),
     "masked_loss": masked_by_selecting,
+    "padded_loss": padded_by_packing,
     "aligned_windows": windows_one_by_one,
     "error_by_position": errors_one_by_one,
     "best_constant": constant_by_adding,

@@ -177,6 +177,23 @@ def mean(values: list[float]) -> float:
     return math.fsum(values) / len(values)
 
 
+def real_steps(o: Tensor, y: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what is real, one sequence after the other, (steps, q) each."""
+    o, y = (
+        torch.cat([part[:n, b] for b, n in enumerate(ends.tolist())]) for part in (o, y)
+    )
+    return o, y
+
+
+def real(
+    o: Tensor, y: Tensor, ends: Tensor, of: Callable[[list[float]], float]
+) -> list[float]:
+    """Reduce the squared errors of each sequence's real steps to a number."""
+    steps = ((o - y) ** 2).mean(2).T.tolist()
+    kept = [row[: int(n)] for row, n in zip(steps, ends, strict=True)]
+    return [of(row) if row else 0.0 for row in kept]
+
+
 def masked(o: Tensor, y: Tensor, m: Tensor) -> float:
     kept = [
         e
@@ -632,6 +649,58 @@ WRONG: list[tuple[str, Wrong, str]] = [
             nn.functional.mse_loss(o[m > 0], y[m > 0], reduction="sum") / m.sum()
         ),
         "samples and outputs are added up",
+    ),
+    (
+        "padded_loss",
+        lambda o, y, ends: nn.functional.mse_loss(o, y),
+        "the padded steps count too",
+    ),
+    (
+        "padded_loss",
+        lambda o, y, ends: sum(real(o, y, ends, of=sum)) / len(o) / len(o[0]),
+        "divided by all T B steps",
+    ),
+    (
+        "padded_loss",
+        lambda o, y, ends: sum(real(o, y, ends, of=sum)),
+        "number of real steps is missing",
+    ),
+    (
+        "padded_loss",
+        lambda o, y, ends: mean(real(o, y, ends, of=mean)),
+        "each sequence counts once",
+    ),
+    (
+        "padded_loss",
+        lambda o, y, ends: (
+            sum(real(o, y, ends - 1, of=sum)) / (ends.sum().item() - len(ends))
+        ),
+        "the last real step of each sequence is missing",
+    ),
+    (
+        "padded_loss",
+        lambda o, y, ends: (
+            sum(real(o, y, ends + 1, of=sum))
+            / sum(min(n + 1, len(o)) for n in ends.tolist())
+        ),
+        "one padded step of each",
+    ),
+    (
+        "padded_loss",
+        lambda o, y, ends: mean(real(o, y, ends, of=lambda steps: steps[-1])),
+        "only the last real step",
+    ),
+    (
+        "padded_loss",
+        lambda o, y, ends: (
+            sum(real(o, y, ends, of=sum)) / ends.sum().item() * len(o[0, 0])
+        ),
+        "the outputs of a step are added up",
+    ),
+    (
+        "padded_loss",
+        lambda o, y, ends: nn.functional.l1_loss(*real_steps(o, y, ends)),
+        "the absolute errors are averaged",
     ),
     ("aligned_windows", lambda p, T: windows(p, T, 0), "the targets are the inputs"),
     (
