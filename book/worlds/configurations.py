@@ -147,7 +147,9 @@ def forced(tape: Tape) -> None:
         if k < K - 1:
             coin = float(torch.rand((), generator=tape.generator) < 0.5)
             xi = tape.put(r"\xi", coin, k + 1)
-            x = tape.step("x", lambda y, o, xi: torch.lerp(o, y, xi), (y, o, xi), T + k + 1)
+            x = tape.step(
+                "x", lambda y, o, xi: torch.lerp(o, y, xi), (y, o, xi), T + k + 1
+            )
 
 
 PADDED = [{"T": 4, "B": 3, "q": 2}, {"T": 5, "B": 2, "q": 4}, {"T": 3, "B": 4, "q": 5}]

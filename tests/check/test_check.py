@@ -213,8 +213,8 @@ def size_by_counting(d: int, h: int) -> int:
 
 def padded_by_packing(o: Tensor, y: Tensor, ends: Tensor) -> Tensor:
     pack = nn.utils.rnn.pack_padded_sequence
-    packed = [pack(part, ends, enforce_sorted=False).data for part in (o, y)]
-    return nn.functional.mse_loss(*packed)
+    out, target = (pack(part, ends, enforce_sorted=False).data for part in (o, y))
+    return nn.functional.mse_loss(out, target)
 
 
 def masked_by_selecting(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:

@@ -56,12 +56,13 @@ def test_an_output_is_read_again_where_the_network_reads_its_own() -> None:
     picture = figures.several_days(2, 3)
     direct, recursive, used, forced = picture.figure.axes
     drawn = [len(ax.patches) for ax in (direct, recursive, used, forced)]
-    # a step's arrows: 2 inputs and a state; then 3 outputs, 2 states, 2 inputs, 2 dashed
+    # arrows of 2 inputs and a state; of 3 outputs, 2 states, 2 inputs, 2 dashed
     assert drawn == [6, 12, 12, 10]
     dashed = [
         sum(p.get_linestyle() == "--" for p in ax.patches) for ax in (recursive, forced)
     ]
     assert dashed == [2, 0]
     texts = {text.get_text() for text in forced.texts}
-    assert {"$y_2$", "$y_3$"} < texts and "$x_3$" not in texts
+    assert {"$y_2$", "$y_3$"} < texts
+    assert "$x_3$" not in texts
     assert "forecast 3" in picture.alt

@@ -56,7 +56,8 @@ class ByTorch(nn.Module):
         if plan.way == "aligned":
             return torch.stack(outputs)
         if plan.way == "direct":
-            return outputs[-1].T.unsqueeze(-1)
+            last: Tensor = outputs[-1]
+            return last.T.unsqueeze(-1)
         del outputs[:-1]
         for k in range(K - 1):
             H = self.cells[1](Y[k] if plan.forced else outputs[-1], H)
