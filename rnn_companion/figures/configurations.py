@@ -149,7 +149,8 @@ def by_position(
         )
         reach = [middle - low, high - middle]
         bars = look(n, label=name, ms=5, capsize=3, linewidth=1.4)
-        ax.errorbar(list(positions), middle, reach, **bars)
+        aside = 0.07 * (n - (len(errors) - 1) / 2)  # so that no bar hides another
+        ax.errorbar(np.array(list(positions)) + aside, middle, reach, **bars)
         pairs = zip(positions, middle, strict=True)
         said.append(f"{name}: {', '.join(f'{m:.2g} at {k}' for k, m in pairs)}.")
     ax.axhline(1, color=INK, linewidth=1, linestyle="--")
