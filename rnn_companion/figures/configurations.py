@@ -158,7 +158,7 @@ def by_position(
     plain_ticks(ax.yaxis, [r for line in lines for runs in line.values() for r in runs])
     ax.set(xlabel=xlabel, xticks=sorted({k for line in lines for k in line}))
     ax.set_ylabel("error over persistence's")
-    ax.legend()
+    fig.legend(loc="outside upper center", ncols=2)
     return Picture(
         fig,
         alt=f"Error as a multiple of persistence's. {' '.join(said)}",
