@@ -15,6 +15,12 @@ from .forecasting import standardize as standardize
 from .gradients import days_back as days_back
 from .gradients import reach as reach
 from .gradients import soft_constraint as soft_constraint
+from .honest import ar_forecasts as ar_forecasts
+from .honest import choose_order as choose_order
+from .honest import final_forecasts as final_forecasts
+from .honest import fit_ar as fit_ar
+from .honest import own_verdict as own_verdict
+from .honest import three_parts as three_parts
 from .lstm import cell_gradients as cell_gradients
 from .lstm import lstm_step as lstm_step
 from .lstm import rnn_size as rnn_size
@@ -25,6 +31,13 @@ from .memory import palindrome_task as palindrome_task
 from .optimizers import adam_step as adam_step
 from .optimizers import longest_step as longest_step
 from .optimizers import with_momentum as with_momentum
+from .network import backward as backward
+from .network import forward as forward
+from .network import numerical as numerical
+from .network import share_windows as share_windows
+from .network import squared_loss as squared_loss
+from .network import train as train
+from .network import truncated as truncated
 from .recurrence import rnn as rnn
 from .recurrence import rnn_step as rnn_step
 from .recurrence import skill as skill

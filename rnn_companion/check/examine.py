@@ -1,7 +1,7 @@
 """How a function is compared with the book's own, and its mistake found."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import indent
 from typing import Any, cast
 
@@ -39,7 +39,10 @@ def mistakes(*entries: str | Function) -> Mistakes:
 
 
 def compared_with(
-    reference: Function, known: Mistakes, of: Function = lambda result: result
+    reference: Function,
+    known: Mistakes,
+    of: Function = lambda result: result,
+    lent: Mapping[str, Function] | None = None,
 ) -> Callable[[Callable[[], Cases]], Callable[[Function], None]]:
     """Make a check out of a function that returns the cases to try.
 
@@ -51,6 +54,8 @@ def compared_with(
         What a wrong function computes, by its diagnosis.
     of : callable
         What is compared in the result of a reader's function; all of it by default.
+    lent : mapping of str to callable, optional
+        What a reader's function may call by name, as `with_lent` lends it.
 
     Returns
     -------
@@ -66,7 +71,8 @@ def compared_with(
         def check(function: Function) -> None:
             if not callable(function):
                 raise Wrong(f"{name}: give the function itself, not {function!r:.40}")
-            examine(name, lambda *a: of(function(*a)), reference, cases(), known)
+            own = with_lent(function, lent) if lent else function
+            examine(name, lambda *a: of(own(*a)), reference, cases(), known)
 
         summary, _, what = inspect.cleandoc(cases.__doc__ or "").partition("\n\n")
         check.__doc__ = DOCSTRING.format(summary=summary, what=indent(what, "    "))
@@ -75,6 +81,38 @@ def compared_with(
         return check
 
     return decorate
+
+
+def with_lent(function: Function, lent: Mapping[str, Function]) -> Function:
+    """Make a function that calls right ones in place of a reader's earlier ones.
+
+    A mistake in an earlier step of a project is not to cost the later steps as well.
+
+    Parameters
+    ----------
+    function : callable
+        A reader's.
+    lent : mapping of str to callable
+        By the names under which it calls them.
+
+    Returns
+    -------
+    callable
+        The same function; while it runs, these names mean what was lent.
+    """
+    names: dict[str, Any] = getattr(function, "__globals__", {})
+
+    def run(*arguments: Any) -> Any:  # noqa: ANN401 - whatever it takes and returns
+        kept = {name: names[name] for name in lent if name in names}
+        names.update(lent)
+        try:
+            return function(*arguments)
+        finally:
+            for name in lent:
+                names.pop(name, None)
+            names.update(kept)
+
+    return run
 
 
 def examine(

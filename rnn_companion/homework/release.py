@@ -79,9 +79,10 @@ def release(
     for notebook in (source, student):
         _complete(notebook, about, path.parent)
     notes = render("homework", "instructions.md", found=found, due=due, **about)
+    code = "\n".join(c.source for c in source.cells if c.cell_type == "code")
     head = [
         new_markdown_cell(notes, id="instructions"),
-        install_cell(settings["config"].get("notebook_install_source")),
+        install_cell(settings["config"].get("notebook_install_source"), code=code),
     ]
     student.cells = [*head, *(c for c in student.cells if c.source != markup.HEADING)]
     _refuse_to_change(course, chapter, source, force)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,14 +52,14 @@ class Book:
     root: Path
 
     def chapter(self, name: str) -> Path:
-        """Find a chapter by its name.
+        """Find a chapter, or a project, by its name.
 
         Raises
         ------
         BookError
             If there is none, or no book.
         """
-        found = {path.stem: path for path in self.chapters()}
+        found = {path.stem: path for path in [*self.chapters(), *self.projects()]}
         if name not in found:
             raise BookError(
                 f"the book has no chapter {name!r}; it has {', '.join(found)}"
@@ -83,14 +83,22 @@ class Book:
             equations |= {label: f"{number}.{k}" for k, label in enumerate(labels, 1)}
             titles[path.stem] = title(text)
             numbers[path.stem] = str(number)
+        for path in self.projects():
+            titles[path.stem] = title(path.read_text(encoding="utf-8"))
         files = self.read("_config.yml").get("bibtex_bibfiles", [])
         return Names(equations, titles, citations(self.root, files), numbers)
 
     def chapters(self) -> list[Path]:
         """List the numbered chapters."""
-        parts = self.read("_toc.yml").get("parts", [])
-        numbered = (part for part in parts if part.get("numbered"))
-        pages = (entry["file"] for part in numbered for entry in part["chapters"])
+        return self._pages(lambda part: bool(part.get("numbered")))
+
+    def projects(self) -> list[Path]:
+        """List the pages of the part *Projects*."""
+        return self._pages(lambda part: part.get("caption") == "Projects")
+
+    def _pages(self, wanted: Callable[[Mapping[str, Any]], bool]) -> list[Path]:
+        parts = (p for p in self.read("_toc.yml").get("parts", []) if wanted(p))
+        pages = (entry["file"] for part in parts for entry in part["chapters"])
         return [self.root / f"{page}.md" for page in pages]
 
     def read(self, name: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 from . import adding as adding
 from . import memory as memory
+from . import own_series as own_series
 from . import sweep as sweep
 from . import text as text
 from . import watch as watch

@@ -18,6 +18,193 @@ from rnn_companion.claims import Finding
 Wrong = Callable[..., Any]
 
 
+def net(X: Tensor, *p: Tensor) -> tuple[Tensor, Tensor]:
+    """Run states from zero, and a head."""
+    H = torch.stack(unroll(X, torch.zeros(X.shape[1], len(p[2])).to(X), *p[:3]))
+    return H, einsum("tbh,qh->tbq", H[1:], p[3]) + p[4]
+
+
+def mean_square(O: Tensor, Y: Tensor, *, L: float = 1, G: float = 1) -> tuple[Any, ...]:
+    """Differentiate torch's loss; both may be wrong by a factor."""
+    O = O.clone().requires_grad_()
+    loss = nn.functional.mse_loss(O, Y)
+    return L * loss.item(), G * torch.autograd.grad(loss, O)[0]
+
+
+def back(
+    X: Tensor,
+    H: Tensor,
+    dO: Tensor,
+    W: Tensor,
+    V: Tensor,
+    k: int = 99,
+    **wrong: Any,  # noqa: ANN401
+) -> tuple[Tensor, ...]:
+    """Send each loss back on its own, at most k steps; parts of it may be mistaken."""
+    slope = wrong.get("slope", lambda t: 1 - H[t].square())
+    carry, block = wrong.get("carry", "bi,ij->bj"), wrong.get("block", 0)
+    sums = [torch.zeros(len(W), X.shape[2]), torch.zeros_like(W), torch.zeros(len(W))]
+    for t in wrong.get("losses", range(1, len(H))):
+        passed = dO[t - 1] @ wrong.get("head_back", V)
+        for i in range(t, max(t - k, 0), -1):
+            passed = passed * slope(i)
+            parts = (X[i - 1], H[i - 1 + wrong.get("late", 0)])
+            for n, part in enumerate(parts):
+                sums[n] = sums[n] + passed.t() @ part
+            sums[2] = sums[2] + passed.sum(0)
+            if block and (i - 1) % block == 0:
+                break
+            passed = einsum(carry, passed, W)
+    states = H[1 - wrong.get("early", 0) :][: len(dO)]
+    counted = torch.tensor(wrong.get("head", [1.0] * len(dO))).to(dO)[:, None, None]
+    return (
+        *sums,
+        einsum("tbq,tbh->qh", dO * counted, states),
+        (dO * counted).sum((0, 1)),
+    )
+
+
+def of_first_step(
+    X: Tensor, H: Tensor, dO: Tensor, W: Tensor, V: Tensor
+) -> tuple[Tensor, ...]:
+    """Differentiate by the parameters of the first step alone."""
+    push = torch.zeros_like(H[1], requires_grad=True)
+    h, loss = torch.tanh(torch.atanh(H[1]) + push), (H[1] * 0).sum()
+    for t in range(1, len(H)):
+        a = torch.atanh(H[t]) - H[t - 1] @ W.t()  # all but the recurrence's share
+        h = h if t == 1 else torch.tanh(a + h @ W.t())
+        loss = loss + (dO[t - 1] * (h @ V.t())).sum()
+    (D,) = torch.autograd.grad(loss, push)
+    recurrent = (D.t() @ X[0], D.t() @ H[0], D.sum(0))
+    return (*recurrent, dO[0].t() @ H[1], dO[0].sum(0))
+
+
+def moved(f: Wrong, W: Tensor, eps: float, quotient: Wrong) -> Tensor:
+    """Move one entry after the other by NumPy; the quotient may be mistaken."""
+    found = np.zeros(W.shape)
+    for at in np.ndindex(*W.shape):
+        up, down = W.numpy().copy(), W.numpy().copy()
+        up[at] += eps
+        down[at] -= eps
+        values = [float(f(torch.from_numpy(a))) for a in (up, W.numpy(), down)]
+        found[at] = quotient(*values, eps)
+    return torch.from_numpy(found)
+
+
+def left_there(f: Wrong, W: Tensor, eps: float) -> Tensor:
+    a, found = W.numpy().copy(), np.zeros(W.shape)
+    for at in np.ndindex(*W.shape):
+        a[at] += eps
+        up = float(f(torch.from_numpy(a)))
+        a[at] -= 2 * eps
+        found[at] = (up - float(f(torch.from_numpy(a)))) / (2 * eps)
+    return torch.from_numpy(found)
+
+
+def descent(
+    X: Tensor,
+    Y: Tensor,
+    rate: float,
+    steps: int,
+    *p: Tensor,
+    learn: str = "11111",
+    after: bool = False,
+    once: bool = False,
+) -> tuple[Tensor, ...]:
+    """Train by autograd and torch's SGD; which parameters learn may be mistaken."""
+    leaves = [w.clone().requires_grad_() for w in p]
+    told = [w for w, on in zip(leaves, learn, strict=True) if on == "1"]
+    descend, losses = torch.optim.SGD(told, lr=abs(rate), maximize=rate < 0), []
+    for n in range(steps):
+        loss = nn.functional.mse_loss(net(X, *leaves)[1], Y)
+        losses.append(loss.item())
+        if n == 0 or not once:
+            descend.zero_grad()
+            loss.backward()
+        descend.step()
+        if after:
+            losses[-1] = nn.functional.mse_loss(net(X, *leaves)[1], Y).item()
+    return (*(w.detach() for w in leaves), torch.tensor(losses, dtype=X.dtype))
+
+
+def cut_up(
+    p: Tensor,
+    n: int,
+    T: int,
+    *,
+    seen: slice | None = None,
+    **wrong: Any,  # noqa: ANN401
+) -> tuple[Tensor, ...]:
+    """Cut the windows out one by one; where they begin may be mistaken."""
+    known = p.numpy()[: n if seen is None else None]
+    z = p if wrong.get("bare") else (p - known.mean()) / np.std(known)
+    stop, start, by = (
+        wrong.get("stop", n),
+        wrong.get("start", n - T),
+        wrong.get("by", 1),
+    )
+    late = wrong.get("late", 1)
+    found = []
+    for begins in (range(0, stop - T, by), range(start, len(p) - T, by)):
+        for shift in (0, late):
+            cuts = [z[k + shift : k + shift + T] for k in begins]
+            found.append(torch.stack(cuts, dim=wrong.get("batch", 1))[..., None])
+    return tuple(found)
+
+
+def fifths(s: Tensor, *ends: int) -> tuple[Tensor, ...]:
+    """Cut a series at some fifths of it."""
+    n = len(s) // 5
+    return tuple(s[a * n : b * n] for a, b in zip(ends[::2], ends[1::2], strict=True))
+
+
+def regression(s: Tensor, p: int, *, nearest: int = 1, ones: bool = True) -> Tensor:
+    """Fit by NumPy; the nearest day read may be mistaken."""
+    x = s.numpy()
+    rows = [
+        [1.0] * ones + [x[t - k] for k in range(nearest, p + nearest)]
+        for t in range(p, len(x))
+    ]
+    return torch.from_numpy(np.linalg.lstsq(np.array(rows), x[p:], rcond=None)[0])
+
+
+def foretold(
+    s: Tensor, c: Tensor, *, nearest: int = 1, own: bool = False, const: bool = True
+) -> Tensor:
+    """Forecast day by day; what each forecast reads may be mistaken."""
+    const_, *phi = c.tolist()
+    days, p, found = s.tolist(), len(phi), []
+    for t in range(p, len(days)):
+        parts = [f * days[t - nearest - k] for k, f in enumerate(phi)]
+        found.append(const_ * const + math.fsum(parts))
+        if own:
+            days[t] = found[-1]
+    return torch.tensor(found, dtype=s.dtype)
+
+
+def chosen(
+    a: Tensor, b: Tensor, orders: Iterable[int], *, fit: str = "a", on: str = "b"
+) -> dict[float, int]:
+    """Tell orders by their errors; the days of fit and of judgement may be mistaken."""
+    days, found = {"a": a, "b": b, "ab": torch.cat([a, b])}, {}
+    for p in orders:
+        c, both = regression(days[fit], p), torch.cat([a, b])
+        errors = (foretold(both, c) - both[p:]).square()
+        found[
+            float(errors[-len(b) :].mean() if on == "b" else errors[: -len(b)].mean())
+        ] = p
+    return found
+
+
+def third(
+    s: Tensor, p: int, *, fit: tuple[int, int] = (0, 4), at: int = 4, nearest: int = 1
+) -> Tensor:
+    """Forecast a fifth of the series; what it is fitted to may be mistaken."""
+    n = len(s) // 5
+    c = regression(s[fit[0] * n : fit[1] * n], p)
+    return foretold(s[at * n - p : (at + 1) * n], c, nearest=nearest)
+
+
 def step(x: str = "bd,hd->bh", h: str = "bk,hk->bh", act: Wrong = np.tanh) -> Wrong:
     """Make a step of chapter 1 with chosen sums and activation."""
 
@@ -1275,4 +1462,251 @@ WRONG: list[tuple[str, Wrong, str]] = [
     ("longest_step", lambda X: len(X) / curvatures(X)[0], "the flattest direction"),
     ("longest_step", lambda X: len(X) / curvatures(X)[-1] ** 0.5, "singular values"),
     ("longest_step", lambda X: len(X) / curvatures(X).sum(), "the trace is the sum"),
+    ("forward", lambda *a: (net(*a)[0][1:], net(*a)[1]), "H lacks H_0"),
+    (
+        "forward",
+        lambda X, *p: (
+            net(X, *p)[0],
+            einsum("tbh,qh->tbq", net(X, *p)[0][:-1], p[3]) + p[4],
+        ),
+        "O_t is read from H_{t-1}",
+    ),
+    (
+        "forward",
+        lambda X, *p: (
+            net(X, *p)[0],
+            einsum("tbh,qh->tbq", net(X, *p)[0], p[3]) + p[4],
+        ),
+        "there is an output for H_0 too",
+    ),
+    (
+        "forward",
+        lambda X, *p: net(X, *p[:4], torch.zeros_like(p[4])),
+        "the bias of the head",
+    ),
+    ("forward", lambda X, *p: (net(X, *p)[0], net(X, *p)[1].tanh()), "go through tanh"),
+    (
+        "forward",
+        lambda X, *p: (net(X, *p)[0], net(X, *p)[0][1:] @ p[3] + p[4]),
+        "W_hq is transposed",
+    ),
+    (
+        "forward",
+        lambda X, *p: net(X, p[0], torch.zeros_like(p[1]), *p[2:]),
+        "the states are not carried on",
+    ),
+    ("squared_loss", lambda O, Y: mean_square(O, Y, G=0.5), "lacks the factor 2"),
+    (
+        "squared_loss",
+        lambda O, Y: mean_square(O, Y, G=O.numel()),
+        "dO is not averaged",
+    ),
+    (
+        "squared_loss",
+        lambda O, Y: mean_square(O, Y, G=math.prod(O.shape[1:])),
+        "divided by T alone",
+    ),
+    (
+        "squared_loss",
+        lambda O, Y: mean_square(O, Y, G=O.shape[-1]),
+        "divided by T and B",
+    ),
+    ("squared_loss", lambda O, Y: mean_square(O, Y, G=-1), "the sign of dO"),
+    ("squared_loss", lambda O, Y: mean_square(O, Y, L=0.5, G=0.5), "half of what"),
+    (
+        "squared_loss",
+        lambda O, Y: mean_square(O, Y, L=O.numel(), G=O.numel()),
+        "both are sums",
+    ),
+    (
+        "squared_loss",
+        lambda O, Y: (
+            nn.functional.l1_loss(O, Y),
+            torch.where(O > Y, 1.0, -1.0).double() / math.prod(O.shape),
+        ),
+        "the absolute error",
+    ),
+    ("backward", lambda *a: back(*a, slope=lambda t: 1.0), "1 - h_t^2, is missing"),
+    (
+        "backward",
+        lambda *a: back(*a, slope=lambda t: 1 - a[1][t - 1] ** 2),
+        "this takes t - 1",
+    ),
+    ("backward", lambda *a: back(*a, k=1), "nothing comes back from the later steps"),
+    ("backward", lambda *a: back(*a, carry="bi,ji->bj"), "W_hh is transposed"),
+    ("backward", lambda *a: back(*a, head_back=a[4].t()), "W_hq is transposed"),
+    (
+        "backward",
+        lambda *a: back(*a, losses=[len(a[0])]),
+        "the loss of the last step alone",
+    ),
+    ("backward", of_first_step, "each step overwrites"),
+    (
+        "backward",
+        lambda *a: (back(*a)[0], back(*a, late=1)[1], *back(*a)[2:]),
+        "made with h_t; W_hh multiplies",
+    ),
+    ("backward", lambda *a: back(*a, early=1), "made with h_{t-1}; the head"),
+    (
+        "backward",
+        lambda *a: tuple(g.t() for g in back(*a)),
+        "the gradients of the matrices are transposed",
+    ),
+    (
+        "backward",
+        lambda *a: tuple(back(*a)[n] for n in (3, 4, 0, 1, 2)),
+        "in another order",
+    ),
+    (
+        "numerical",
+        lambda *a: moved(*a, lambda up, mid, down, e: (up - mid) / e),
+        "this is one-sided",
+    ),
+    (
+        "numerical",
+        lambda *a: moved(*a, lambda up, mid, down, e: (up - down) / e),
+        "it is divided by eps",
+    ),
+    (
+        "numerical",
+        lambda *a: moved(*a, lambda up, mid, down, e: up - down),
+        "not divided by 2 eps",
+    ),
+    (
+        "numerical",
+        lambda *a: moved(*a, lambda up, mid, down, e: (down - up) / (e + e)),
+        "the sign is turned round",
+    ),
+    (
+        "numerical",
+        lambda f, W, e: torch.full_like(W, float(f(W + e) - f(W - e)) / (e + e)),
+        "all entries are moved at once",
+    ),
+    ("numerical", left_there, "is not put back"),
+    ("truncated", lambda *a: back(*a[:5], block=a[5]), "between blocks of k steps"),
+    ("truncated", lambda *a: back(*a[:5], k=a[5] + 1), "one step too far"),
+    ("truncated", lambda *a: back(*a[:5], k=a[5] - 1), "one step short"),
+    ("truncated", lambda *a: back(*a[:5]), "nothing is cut"),
+    (
+        "truncated",
+        lambda X, H, dO, W, V, k: back(
+            X[len(X) - k :], H[len(X) - k :], dO[len(X) - k :], W, V
+        ),
+        "the losses of the last k steps alone",
+    ),
+    (
+        "truncated",
+        lambda *a: back(*a, head=[float(t >= len(a[0]) - a[5]) for t in at(a[0])]),
+        "the head's gradients are cut",
+    ),
+    (
+        "train",
+        lambda X, Y, rate, *a: descent(X, Y, -rate, *a),
+        "it goes uphill",
+    ),
+    ("train", lambda X, Y, rate, *a: descent(X, Y, 1.0, *a), "rate is missing"),
+    ("train", lambda *a: descent(*a, learn="00011"), "only the head learns"),
+    ("train", lambda *a: descent(*a, learn="11100"), "the head does not learn"),
+    ("train", lambda *a: descent(*a, learn="11010"), "the biases do not learn"),
+    ("train", lambda *a: descent(*a, once=True), "those of the start at each step"),
+    ("train", lambda *a: descent(*a, after=True), "each loss is that after its step"),
+    ("share_windows", lambda *a: cut_up(*a, seen=slice(None)), "the scaler has seen"),
+    ("share_windows", lambda *a: cut_up(*a, bare=True), "nothing is scaled"),
+    (
+        "share_windows",
+        lambda p, n, T: cut_up(p, n, T, stop=n + 1),
+        "the last training target",
+    ),
+    (
+        "share_windows",
+        lambda p, n, T: cut_up(p, n, T, start=n),
+        "the first validation target is",
+    ),
+    (
+        "share_windows",
+        lambda p, n, T: cut_up(p, n, T, start=n - T - 1),
+        "a training day is among",
+    ),
+    ("share_windows", lambda *a: cut_up(*a, late=0), "the targets are the inputs"),
+    ("share_windows", lambda *a: cut_up(*a, by=a[2]), "lie side by side"),
+    ("share_windows", lambda *a: cut_up(*a, batch=0), "the batch comes first"),
+    ("three_parts", lambda s: fifths(s, 4, 5, 3, 4, 0, 3), "the newest days come"),
+    ("three_parts", lambda s: fifths(s, 0, 3, 4, 5, 3, 4), "validation and test are"),
+    (
+        "three_parts",
+        lambda s: (
+            *fifths(s, 0, 4),
+            s[len(s) * 4 // 5 :][: round(len(s) * 0.9) - len(s) * 4 // 5],
+            s[round(len(s) * 0.9) :],
+        ),
+        "80, 10 and 10",
+    ),
+    ("three_parts", lambda s: fifths(s, 0, 3, 3, 5, 4, 5), "holds the third as well"),
+    (
+        "three_parts",
+        lambda s: (
+            torch.stack([x for n, x in enumerate(s) if n % 5 in (0, 1, 2)]),
+            torch.stack([x for n, x in enumerate(s) if n % 5 == 3]),
+            torch.stack([x for n, x in enumerate(s) if n % 5 == 4]),
+        ),
+        "dealt out in turn",
+    ),
+    (
+        "fit_ar",
+        lambda s, p: regression(s, p)[[0, *range(p, 0, -1)]],
+        "the oldest day first",
+    ),
+    (
+        "fit_ar",
+        lambda s, p: regression(s, p)[[*range(1, p + 1), 0]],
+        "the constant comes last",
+    ),
+    (
+        "fit_ar",
+        lambda s, p: nn.functional.pad(regression(s, p, ones=False), (1, 0)),
+        "missing from what is fitted",
+    ),
+    ("fit_ar", lambda s, p: regression(s, p)[1:], "missing from what is returned"),
+    ("fit_ar", lambda s, p: regression(s, p, nearest=0), "the day itself is among"),
+    ("ar_forecasts", lambda *a: foretold(*a, nearest=0), "a day is forecast by itself"),
+    (
+        "ar_forecasts",
+        lambda s, c: foretold(s, c[[0, *range(len(c) - 1, 0, -1)]]),
+        "meets the oldest day",
+    ),
+    ("ar_forecasts", lambda *a: foretold(*a, const=False), "the constant is missing"),
+    ("ar_forecasts", lambda *a: foretold(*a, own=True), "are made from forecasts"),
+    (
+        "ar_forecasts",
+        lambda s, c: foretold(torch.cat([s, torch.zeros(1).to(s)]), c),
+        "the day after the last",
+    ),
+    (
+        "choose_order",
+        lambda *a: (lambda e: e[min(e)])(chosen(*a, on="a")),
+        "on the days of the fit",
+    ),
+    ("choose_order", lambda *a: (lambda e: e[max(e)])(chosen(*a)), "the worst order"),
+    (
+        "choose_order",
+        lambda *a: (lambda e: e[min(e)])(chosen(*a, fit="ab")),
+        "are among those of the fit",
+    ),
+    (
+        "choose_order",
+        lambda *a: (lambda e: e[min(e)])(chosen(*a, fit="b")),
+        "fitted to the validation days",
+    ),
+    (
+        "choose_order",
+        lambda *a: int(np.argmin(list(chosen(*a)))),
+        "a place in the list",
+    ),
+    ("choose_order", lambda *a: min(chosen(*a)), "the least error, not the order"),
+    ("final_forecasts", lambda s, p: third(s, p, fit=(0, 5)), "are among those of"),
+    ("final_forecasts", lambda s, p: third(s, p, fit=(4, 5)), "the third part itself"),
+    ("final_forecasts", lambda s, p: third(s, p, fit=(0, 3)), "the first part alone"),
+    ("final_forecasts", lambda s, p: third(s, p)[p:], "have no forecast"),
+    ("final_forecasts", lambda s, p: third(s, p, at=3), "of the second part"),
+    ("final_forecasts", lambda s, p: third(s, p, nearest=0), "forecast by itself"),
 ]
