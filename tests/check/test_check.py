@@ -17,7 +17,21 @@ from torch import Tensor, nn
 from rnn_companion import bptt, check, networks
 from rnn_companion.check import bptt as of_bptt
 from rnn_companion.claims import above
-from tests.check.wrong import WRONG
+from tests.check.wrong import (
+    WRONG,
+    back,
+    chosen,
+    claimed,
+    cut_up,
+    descent,
+    fifths,
+    foretold,
+    mean_square,
+    moved,
+    net,
+    regression,
+    third,
+)
 
 NAMES = (
     "recurrence",
@@ -31,6 +45,8 @@ NAMES = (
     "text",
     "volatility",
     "optimizers",
+    "network",
+    "honest",
 )
 CHECKS = sorted(set(dir(check)) - {"Wrong"})
 MODULES = [import_module(f"rnn_companion.check.{name}") for name in NAMES]
@@ -46,9 +62,10 @@ def test_every_check_is_looked_at_here() -> None:
 
 
 def test_independent_wrong_functions_meet_every_diagnosis_once() -> None:
-    """Those of a step in `rnn` are met by the test below."""
+    """Those of a step, in `rnn` and `forward`, are met by the test below."""
     met = [(name, said) for name, _, part in WRONG for said in diagnoses(name, part)]
-    steps = {("rnn", said) for said in diagnoses("rnn_step", "")}
+    of_step = diagnoses("rnn_step", "")
+    steps = {(name, said) for name in ("rnn", "forward") for said in of_step}
     known = {(name, said) for name in CHECKS for said in diagnoses(name, "")}
     assert len(met) == len(set(met)) == len(WRONG)
     assert known - set(met) < steps
@@ -83,6 +100,17 @@ def test_a_wrong_step_is_named_in_a_sequence_too(
 
     with pytest.raises(check.Wrong) as caught:
         check.rnn(run)
+    assert said in str(caught.value)
+
+    def forward(X: Tensor, *p: Tensor) -> tuple[Tensor, Tensor]:
+        H_0 = torch.zeros(X.shape[1], len(p[2]), dtype=X.dtype)
+        H = torch.cat([H_0[None], run(X, H_0, *p[:3])])
+        return H, H[1:] @ p[3].t() + p[4]
+
+    if "the old state is missing" in said:
+        said = "the states are not carried on"
+    with pytest.raises(check.Wrong) as caught:
+        check.forward(forward)
     assert said in str(caught.value)
 
 
@@ -357,6 +385,19 @@ RIGHT = {
     "adam_step": adam_by_torch,
     "with_momentum": momentum_by_torch,
     "longest_step": step_by_power,
+    "forward": net,
+    "squared_loss": mean_square,
+    "backward": back,
+    "numerical": lambda f, W, eps: moved(f, W, eps, lambda a, _, b, e: (a - b) / 2 / e),
+    "truncated": back,
+    "train": descent,
+    "share_windows": cut_up,
+    "three_parts": lambda s: fifths(s, 0, 3, 3, 4, 4, 5),
+    "fit_ar": regression,
+    "ar_forecasts": foretold,
+    "choose_order": lambda *a: (lambda errors: errors[min(errors)])(chosen(*a)),
+    "final_forecasts": third,
+    "own_verdict": claimed(),
     "smooth": smoothed_by_pandas,
     "trailing_mean": means_by_pandas,
     "parkinson": ranges_one_by_one,
@@ -399,6 +440,45 @@ def test_what_is_right_by_another_way_passes(
 ) -> None:
     getattr(check, name)(RIGHT[name])
     assert capsys.readouterr().out == f"{name}: correct.\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        (claimed(order=2), "the best on the third part, which must not choose"),
+        (claimed(order=11), "another order has the least error"),
+        (claimed(status="better"), "the status is not that of the verdict"),
+        (claimed(p=0.5), "p is not that of the verdict"),
+        (claimed(p="small"), "p is not that of the verdict"),
+        (claimed(name=" "), "the name is empty"),
+        ({"name": "Ada Example"}, "give name, order, skill"),
+        (0.3, "give name, order, skill"),
+    ],
+)
+def test_a_claim_that_is_not_so_is_told_by_which_slip(claim: object, said: str) -> None:
+    with pytest.raises(check.Wrong) as caught:
+        check.own_verdict(claim)
+    assert said in str(caught.value)
+
+
+def test_what_a_function_calls_is_lent_to_it_and_given_back() -> None:
+    """A wrong `backward` costs its own step, and stays the reader's own."""
+    names: dict[str, Any] = {"torch": torch, "forward": None}
+    source = """
+def train(X, Y, rate, steps, *p):
+    losses = []
+    for _ in range(steps):
+        H, O = forward(X, *p)
+        L, dO = squared_loss(O, Y)
+        losses.append(float(L))
+        p = [w - rate * g for w, g in zip(p, backward(X, H, dO, p[1], p[3]))]
+    return (*p, torch.tensor(losses, dtype=X.dtype))
+"""
+    exec(source, names)
+    check.train(names["train"])
+    assert names["forward"] is None
+    assert "backward" not in names
 
 
 def leaking() -> Callable[..., Tensor]:

@@ -205,6 +205,12 @@ def third(
     return foretold(s[at * n - p : (at + 1) * n], c, nearest=nearest)
 
 
+def claimed(**changed: object) -> Any:  # noqa: ANN401 - no function, but checked
+    """Claim of a series what is true of it, but for what is changed."""
+    true = {"name": "Ada Example", "order": 1, "skill": -0.01, "low": -0.06}
+    return true | {"high": 0.03, "p": 0.73, "status": "open"} | changed
+
+
 def step(x: str = "bd,hd->bh", h: str = "bk,hk->bh", act: Wrong = np.tanh) -> Wrong:
     """Make a step of chapter 1 with chosen sums and activation."""
 
@@ -1709,4 +1715,24 @@ WRONG: list[tuple[str, Wrong, str]] = [
     ("final_forecasts", lambda s, p: third(s, p)[p:], "have no forecast"),
     ("final_forecasts", lambda s, p: third(s, p, at=3), "of the second part"),
     ("final_forecasts", lambda s, p: third(s, p, nearest=0), "forecast by itself"),
+    (
+        "own_verdict",
+        claimed(skill=0.04, low=-0.0, high=0.07, p=0.09),
+        "by which the order was chosen",
+    ),
+    (
+        "own_verdict",
+        claimed(skill=0.02, low=0.01, high=0.03, p=0.0),
+        "of all days together",
+    ),
+    (
+        "own_verdict",
+        claimed(skill=-0.0, low=-0.04, p=0.97),
+        "the fit has seen the third part",
+    ),
+    (
+        "own_verdict",
+        claimed(skill=0.96, low=0.93, high=0.98, p=0.0),
+        "each day was forecast by itself",
+    ),
 ]

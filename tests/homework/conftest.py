@@ -1,4 +1,4 @@
-"""A course with every chapter's exercises, and a sandbox, made once."""
+"""A course with every exercise, and a sandbox, made once."""
 
 import os
 import shutil
@@ -16,14 +16,14 @@ from rnn_companion.homework.release import release
 from rnn_companion.homework.sandbox import Sandbox
 from rnn_companion.homework.transplant import transplant
 
-from .wrong_answers import ROOT, chapters
+from .wrong_answers import ROOT, assignments
 
 
 @pytest.fixture(scope="session")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
-    """Release every chapter."""
+    """Release every chapter and project."""
     made = Course(tmp_path_factory.mktemp("course"))
-    for chapter in chapters():
+    for chapter in assignments():
         release(chapter, ROOT, made, None)
     return made
 

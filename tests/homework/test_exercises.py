@@ -14,7 +14,7 @@ from rnn_companion.homework.grade import Graded
 from rnn_companion.homework.report import _why
 
 from .conftest import filled, points
-from .wrong_answers import ROOT, WRONG, chapters, written
+from .wrong_answers import ROOT, WRONG, assignments, chapters, written
 
 
 def of_chapter(chapter: str) -> list[markup.Exercise]:
@@ -26,12 +26,12 @@ def rounds() -> list[tuple[str, int]]:
     return [
         (chapter, k)
         for chapter, answers in WRONG.items()
-        if chapter in chapters()
+        if chapter in assignments()
         for k in range(max(len(wrong) for wrong in answers.values()))
     ]
 
 
-@pytest.mark.parametrize("chapter", chapters())
+@pytest.mark.parametrize("chapter", assignments())
 def test_a_free_text_says_what_each_of_its_points_is_for(chapter: str) -> None:
     text = (ROOT / "book" / f"{chapter}.md").read_text("utf-8")
     notebook = jupytext.reads(text, fmt="md:myst")
@@ -50,7 +50,7 @@ def test_a_chapter_has_four_kinds_of_exercise(chapter: str) -> None:
     assert kinds >= {"Write", "Mend", "On real prices", "In your own words"}
 
 
-@pytest.mark.parametrize("chapter", chapters())
+@pytest.mark.parametrize("chapter", assignments())
 def test_each_exercise_has_three_wrong_answers(chapter: str) -> None:
     notebook = jupytext.reads(
         markup.section((ROOT / "book" / f"{chapter}.md").read_text("utf-8")), "md:myst"
@@ -65,7 +65,7 @@ def test_each_exercise_has_three_wrong_answers(chapter: str) -> None:
     assert all(len(wrong) >= 3 for wrong in WRONG[chapter].values())
 
 
-@pytest.mark.parametrize("chapter", chapters())
+@pytest.mark.parametrize("chapter", assignments())
 def test_the_reference_gets_all_and_the_untouched_release_nothing(
     chapter: str, course: Course, graded: Callable[..., Graded]
 ) -> None:
@@ -118,7 +118,7 @@ def test_wrong_answers_are_caught_and_told_why(
     assert lost == set(tests.values())
 
 
-@pytest.mark.parametrize("chapter", chapters())
+@pytest.mark.parametrize("chapter", assignments())
 def test_students_get_what_nbgrader_would_give_them(
     chapter: str, course: Course
 ) -> None:

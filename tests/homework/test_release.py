@@ -18,13 +18,13 @@ from rnn_companion.homework.markup import MarkupError
 from rnn_companion.homework.release import release
 
 from .conftest import filled
-from .wrong_answers import ROOT, chapters
+from .wrong_answers import ROOT, assignments
 
 CHAPTER = "2-bptt"
 MARKUP = re.compile(r"^(\s*)(`{3,}|:{3,})\{|\{[a-z:]+\}`|^\+\+\+", re.MULTILINE)
 
 
-@pytest.mark.parametrize("chapter", chapters())
+@pytest.mark.parametrize("chapter", assignments())
 def test_a_release_holds_plain_markdown_and_no_answer(
     chapter: str, course: Course
 ) -> None:

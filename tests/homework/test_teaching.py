@@ -11,14 +11,14 @@ from rnn_companion.homework.commands import add_homework
 from rnn_companion.homework.files import Course
 from rnn_companion.homework.grade import hidden_tests
 
-from .wrong_answers import ROOT, chapters
+from .wrong_answers import ROOT, assignments, chapters
 
 GUIDE = (ROOT / "book" / "teaching.md").read_text(encoding="utf-8")
 
 
-def test_every_chapter_is_assigned_once() -> None:
+def test_every_assignment_is_named_once() -> None:
     assigned = re.findall(r"\| `([\w-]+)` \|", GUIDE)
-    assert set(chapters()) <= set(assigned)
+    assert set(assignments()) == set(assigned)
     assert len(set(assigned)) == len(assigned)
 
 
@@ -28,6 +28,18 @@ def test_minutes_are_those_of_the_exercises() -> None:
     found = {c: sum(e.minutes for e in markup.in_chapter(t)) for c, t in texts.items()}
     assert found.items() <= told.items()
     assert f"{min(told.values())} to {max(told.values())} minutes" in GUIDE
+
+
+def test_hours_and_points_are_those_of_the_projects() -> None:
+    told = re.findall(r"\| `(project-[\w-]+)` \| ([\d.]+) \| (\d+) \|", GUIDE)
+    found = []
+    for name in sorted(set(assignments()) - set(chapters())):
+        steps = markup.in_chapter((ROOT / "book" / f"{name}.md").read_text("utf-8"))
+        minutes, points = (
+            sum(getattr(s, w) for s in steps) for w in ("minutes", "points")
+        )
+        found.append((name, f"{minutes / 60:g}", f"{points:g}"))
+    assert found == told
 
 
 def test_limits_are_those_of_the_code() -> None:

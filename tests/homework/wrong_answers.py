@@ -9,9 +9,15 @@ ROOT = Path(__file__).parents[2]
 
 def chapters() -> list[str]:
     """List the book's chapters."""
+    return [name for name in assignments() if name[0].isdigit()]
+
+
+def assignments() -> list[str]:
+    """List what can be handed out: chapters and projects."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    numbered = (part for part in toc["parts"] if part.get("numbered"))
-    return [Path(entry["file"]).name for part in numbered for entry in part["chapters"]]
+    pages = (entry["file"] for part in toc["parts"] for entry in part["chapters"])
+    texts = ((Path(p).name, (ROOT / f"{p}.md").read_text("utf-8")) for p in pages)
+    return [name for name, text in texts if "\n## Exercises\n" in text]
 
 
 def written(wrong: tuple[str, ...], reference: str) -> tuple[str, str]:
@@ -23,6 +29,20 @@ def written(wrong: tuple[str, ...], reference: str) -> tuple[str, str]:
     assert old in reference, old
     return reference.replace(old, new), said
 
+
+# Two models of the price: they read the closes so many days late, or none too late.
+SHARE = """
+import numpy as np
+from rnn_companion import load_prices
+kind, _p = "price", load_prices()
+_at = np.arange(len(_p) - {third}, len(_p))
+_read = lambda k: _p.close[np.minimum(_at - {late} - k, len(_p) - 1)]
+table = pd.DataFrame({{"date": _p.dates[_at], "truth": _p.close[_at],
+                      "mix": 0.9 * _read(0) + 0.1 * _read(1),
+                      "trend": 1.1 * _read(0) - 0.1 * _read(1)}})
+validation_errors = {{"mix": 1.0, "trend": 2.0}}
+winner = "mix"
+"""
 
 # By chapter, then the answer's grade_id: an answer and what it is told, or what is
 # wrong in place of what in the reference solution, and what that is told.
@@ -438,6 +458,147 @@ def trailing_mean(y, days):
             ("return 2 /", "return 1 /", "the step may be twice as long"),
             ("2 / len(X) * ", "2 * ", "the loss is a mean"),
             (".max()", ".min()", "the flattest direction sets no limit"),
+    "project-1-network": {
+        "forward": [
+            ("return H, ", "return H[1:], ", "H lacks H_0"),
+            ("H[1:] @ W_hq.T", "H[:-1] @ W_hq.T", "O_t is read from H_{t-1}"),
+            ("states[-1] @ W_hh.T", "states[-1] @ W_hh", "W_hh is transposed"),
+            ("@ W_hq.T + b_q", "@ W_hq.T", "the bias of the head is missing"),
+        ],
+        "squared-loss": [
+            ("2 * (O - Y) / O.numel()", "(O - Y) / O.numel()", "lacks the factor 2"),
+            ("/ O.numel()", "/ len(O)", "divided by T alone"),
+            ("((O - Y) ** 2).mean()", "((O - Y) ** 2).sum()", "result 1: is off"),
+        ],
+        "backward": [
+            (" * (1 - H[t + 1] ** 2)", "", "the slope of tanh, 1 - h_t^2, is missing"),
+            ("1 - H[t + 1] ** 2", "1 - H[t] ** 2", "belongs to the wrong step"),
+            ("later = Delta[t] @ W_hh", "later = Delta[t] @ W_hh.T", "on the way back"),
+            ("later = Delta[t] @ W_hh", "pass", "nothing comes back from the later"),
+            ("rows.T @ H[:-1].fl", "rows.T @ H[1:].fl", "W_hh multiplies h_{t-1}"),
+        ],
+        "numerical": [
+            ("float(f(W))) / (2 * eps)", "float(f(W))) / eps", "divided by eps"),
+            ("        entries[k] = kept\n", "", "is not put back"),
+            (
+                "kept - eps\n        slopes[k] = (above - float(f(W))) / (2 * eps)",
+                "kept\n        slopes[k] = (above - float(f(W))) / eps",
+                "this is one-sided and errs by about eps",
+            ),
+        ],
+        "truncated": [
+            ("min(k, len(X))", "min(k + 1, len(X))", "one step too far"),
+            ("min(k, len(X))", "len(X)", "nothing is cut"),
+            (
+                """
+def truncated(X, H, dO, W_hh, W_hq, k):
+    Delta, later = torch.zeros_like(H[1:]), torch.zeros_like(H[0])
+    for t in reversed(range(len(X))):
+        Delta[t] = (dO[t] @ W_hq + later) * (1 - H[t + 1] ** 2)
+        later = Delta[t] @ W_hh * (t % k > 0)
+    rows = Delta.flatten(0, 1)
+    return (rows.T @ X.flatten(0, 1), rows.T @ H[:-1].flatten(0, 1), rows.sum(0),
+            dO.flatten(0, 1).T @ H[1:].flatten(0, 1), dO.sum((0, 1)))
+""",
+                "this cuts between blocks of k steps",
+            ),
+        ],
+        "train": [
+            ("W - rate * g", "W + rate * g", "it goes uphill"),
+            ("W - rate * g", "W - g", "the learning rate is missing"),
+            (
+                "[W - rate * g for W, g in zip(network, gradients)]",
+                "[*network[:3], *(W - rate * g for W, g in "
+                "list(zip(network, gradients))[3:])]",
+                "only the head learns",
+            ),
+        ],
+        "share-windows": [
+            ("closes[:n].mean()", "closes.mean()", "is off by as much as"),
+            (
+                "(closes - closes[:n].mean()) / closes[:n].std(",
+                "(closes - closes.mean()) / closes.std(",
+                "the scaler has seen the validation days",
+            ),
+            ("cut(z[n - T :])", "cut(z[n:])", "its window may read training days"),
+            ("cut(z[:n])", "cut(z[: n + 1])", "the last training target lies in"),
+            (
+                "windows[:, :-1], windows[:, 1:]",
+                "windows[:, :-1], windows[:, :-1]",
+                "the targets are the inputs",
+            ),
+        ],
+    },
+    "project-2-forecast": {
+        "three-parts": [
+            (
+                """
+def three_parts(series):
+    order = torch.randperm(len(series), generator=torch.Generator().manual_seed(0))
+    a, b = len(series) * 3 // 5, len(series) * 4 // 5
+    return series[order[:a]], series[order[a:b]], series[order[b:]]
+""",
+                "cut the series by date",
+            ),
+            ("n * 3 // 5", "n * 4 // 5 - 1", "not (30,)"),
+            ("[n * 4 // 5 :]", "[n * 3 // 5 :]", "each day belongs to one part"),
+        ],
+        "fit-ar": [
+            ("torch.ones_like(before[0]), *before", "*before", "returned"),
+            ("range(1, order + 1)", "range(order)", "the day itself is among those"),
+            ("*before]", "*before[::-1]]", "come with the oldest day first"),
+        ],
+        "ar-forecasts": [
+            ("range(1, order + 1)", "range(order)", "a day is forecast by itself"),
+            ("coefficients[0] + ", "", "the constant is missing"),
+            ("coefficients[1:]", "coefficients[1:].flip(0)", "meets the oldest day"),
+        ],
+        "choose-order": [
+            ("return min(", "return max(", "the worst order is chosen"),
+            (
+                "fit_ar(training, order)",
+                "fit_ar(torch.cat([training, validation]), order)",
+                "are among those of the fit",
+            ),
+            (
+                "return ((forecasts - validation) ** 2).mean().item()",
+                "own = ar_forecasts(training, fit_ar(training, order))\n"
+                "        return ((own - training[order:]) ** 2).mean().item()",
+                "on the days of the fit",
+            ),
+        ],
+        "final-forecasts": [
+            ("fit_ar(known, order)", "fit_ar(series, order)", "are among those of"),
+            ("fit_ar(known, order)", "fit_ar(training, order)", "the first part alone"),
+            ("ar_forecasts(days,", "ar_forecasts(test,", "have no forecast"),
+        ],
+        "own-verdict": [
+            ('"order": 1', '"order": 2', "the best on the third part"),
+            (
+                """
+claim = {"name": "Ada Example", "order": 1, "skill": 0.04, "low": -0.0, "high": 0.07,
+         "p": 0.09, "status": "open"}
+""",
+                "by which the order was chosen",
+            ),
+            (
+                """
+claim = {"name": "Ada Example", "order": 1, "skill": 0.96, "low": 0.93, "high": 0.98,
+         "p": 0.0, "status": "better"}
+""",
+                "each day was forecast by itself",
+            ),
+        ],
+        "share-table": [
+            (SHARE.format(late=0, third=301), "one row for each day"),
+            (SHARE.format(late=-1, third=302), "has seen the day that it forecasts"),
+            (
+                SHARE.format(late=1, third=302)
+                + "\nvalidation_errors = {c: float(((table[c] - table.truth) ** 2)"
+                '.mean()) for c in ("mix", "trend")}\n'
+                "winner = min(validation_errors, key=validation_errors.get)",
+                "is that of the third part, which must not choose",
+            ),
         ],
     },
 }
