@@ -62,7 +62,8 @@ def _lagged(series: Tensor, order: int, first: int = 1) -> Tensor:
 
 def _fitted(rows: Tensor, series: Tensor, order: int) -> Tensor:
     """Fit by least squares; where two columns say the same, the shortest solution."""
-    return torch.linalg.pinv(rows) @ series[order:]
+    found: Tensor = torch.linalg.pinv(rows) @ series[order:]
+    return found
 
 
 def _fit_ar(series: Tensor, order: int) -> Tensor:
@@ -75,7 +76,7 @@ _FIT_AR = mistakes(
     "the constant comes last; it comes first",
     lambda s, p: _fit_ar(s, p).roll(-1),
     "the constant is missing from what is fitted: add a column of ones",
-    lambda s, p: torch.cat([0 * s[:1], _fitted(_lagged(s, p)[:, 1:], s, p)]),
+    lambda s, p: _fitted(_lagged(s, p)[:, 1:], s, p),
     "the constant is missing from what is returned",
     lambda s, p: _fit_ar(s, p)[1:],
     "the day itself is among those that forecast it",

@@ -6,6 +6,7 @@ diagnosis that a reader must be given.
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -1538,7 +1539,7 @@ WRONG: list[tuple[str, Wrong, str]] = [
         lambda *a: back(*a, slope=lambda t: 1 - a[1][t - 1] ** 2),
         "this takes t - 1",
     ),
-    ("backward", lambda *a: back(*a, k=1), "nothing comes back from the later steps"),
+    ("backward", partial(back, k=1), "nothing comes back from the later steps"),
     ("backward", lambda *a: back(*a, carry="bi,ji->bj"), "W_hh is transposed"),
     ("backward", lambda *a: back(*a, head_back=a[4].t()), "W_hq is transposed"),
     (
@@ -1565,22 +1566,22 @@ WRONG: list[tuple[str, Wrong, str]] = [
     ),
     (
         "numerical",
-        lambda *a: moved(*a, lambda up, mid, down, e: (up - mid) / e),
+        lambda f, W, e: moved(f, W, e, lambda up, mid, down, e: (up - mid) / e),
         "this is one-sided",
     ),
     (
         "numerical",
-        lambda *a: moved(*a, lambda up, mid, down, e: (up - down) / e),
+        lambda f, W, e: moved(f, W, e, lambda up, mid, down, e: (up - down) / e),
         "it is divided by eps",
     ),
     (
         "numerical",
-        lambda *a: moved(*a, lambda up, mid, down, e: up - down),
+        lambda f, W, e: moved(f, W, e, lambda up, mid, down, e: up - down),
         "not divided by 2 eps",
     ),
     (
         "numerical",
-        lambda *a: moved(*a, lambda up, mid, down, e: (down - up) / (e + e)),
+        lambda f, W, e: moved(f, W, e, lambda up, mid, down, e: (down - up) / (e + e)),
         "the sign is turned round",
     ),
     (
@@ -1590,8 +1591,16 @@ WRONG: list[tuple[str, Wrong, str]] = [
     ),
     ("numerical", left_there, "is not put back"),
     ("truncated", lambda *a: back(*a[:5], block=a[5]), "between blocks of k steps"),
-    ("truncated", lambda *a: back(*a[:5], k=a[5] + 1), "one step too far"),
-    ("truncated", lambda *a: back(*a[:5], k=a[5] - 1), "one step short"),
+    (
+        "truncated",
+        lambda X, H, dO, W, V, k: back(X, H, dO, W, V, k + 1),
+        "one step too far",
+    ),
+    (
+        "truncated",
+        lambda X, H, dO, W, V, k: back(X, H, dO, W, V, k - 1),
+        "one step short",
+    ),
     ("truncated", lambda *a: back(*a[:5]), "nothing is cut"),
     (
         "truncated",
@@ -1669,7 +1678,7 @@ WRONG: list[tuple[str, Wrong, str]] = [
     ),
     (
         "fit_ar",
-        lambda s, p: nn.functional.pad(regression(s, p, ones=False), (1, 0)),
+        lambda s, p: regression(s, p, ones=False),
         "missing from what is fitted",
     ),
     ("fit_ar", lambda s, p: regression(s, p)[1:], "missing from what is returned"),

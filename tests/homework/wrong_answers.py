@@ -544,7 +544,7 @@ def three_parts(series):
             ("[n * 4 // 5 :]", "[n * 3 // 5 :]", "each day belongs to one part"),
         ],
         "fit-ar": [
-            ("torch.ones_like(before[0]), *before", "*before", "returned"),
+            ("torch.ones_like(before[0]), *before", "*before", "what is fitted"),
             ("range(1, order + 1)", "range(order)", "the day itself is among those"),
             ("*before]", "*before[::-1]]", "come with the oldest day first"),
         ],
