@@ -204,6 +204,11 @@ def add_palindromes(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="the small trials that combine start, rate and cell, instead",
     )
+    add(
+        "--more-seeds",
+        action="store_true",
+        help="the trials that are run with seeds 3 to 9 as well, instead",
+    )
     _add_machines(parser)
     parser.set_defaults(run=run_palindromes)
 
@@ -213,6 +218,7 @@ def run_palindromes(settings: argparse.Namespace) -> int:
     from rnn_companion.tasks.sweep import (
         cost,
         factorial,
+        more_seeds,
         recipe_of,
         run_trials,
         trials,
@@ -220,6 +226,8 @@ def run_palindromes(settings: argparse.Namespace) -> int:
 
     if settings.factorial:
         planned = factorial(settings.seeds or range(10))
+    elif settings.more_seeds:
+        planned = more_seeds(settings.seeds or range(3, 10))
     else:
         planned = trials(settings.seeds or range(3))
     chosen = [

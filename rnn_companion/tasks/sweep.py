@@ -21,6 +21,7 @@ __all__ = [
     "RECIPES",
     "STARTS",
     "factorial",
+    "more_seeds",
     "recipe_of",
     "recorded",
     "run_trials",
@@ -84,6 +85,31 @@ def trials(seeds: Iterable[int] = range(3)) -> list[Trial]:
         for cell, recipe, lengths, steps in _SWEEP
         for length, seed in product(lengths, tuple(seeds))
     ]
+
+
+# Recipes, with the lengths at which they are also run with seven more seeds.
+_MORE = [
+    ("rnn", "one-hot, orthogonal, small steps", (20, 30)),
+    ("rnn", "as assigned", (15,)),
+]
+
+
+def more_seeds(seeds: Iterable[int] = range(3, 10)) -> list[Trial]:
+    """List those of the `trials` that the chapter runs with more seeds.
+
+    Parameters
+    ----------
+    seeds : iterable of int
+        Beyond those of `trials`.
+
+    Returns
+    -------
+    list of Trial
+        The RNN as assigned at 15 digits; with one-hot digits, an orthogonal start and
+        small steps at 20 and 30.
+    """
+    wanted = {(cell, recipe, n) for cell, recipe, lengths in _MORE for n in lengths}
+    return [t for t in trials(seeds) if (t.cell, recipe_of(t), t.length) in wanted]
 
 
 # What `factorial` combines: each cell from torch's start and from a better one.
@@ -209,8 +235,9 @@ def recorded(
         If the file is torn or foreign.
     """
     wanted = list(trials)
-    small = " --factorial" if set(wanted) & set(factorial()) else ""
-    command = f"rnn-companion palindromes{small} --out {path}"
+    few = {" --factorial": factorial(), " --more-seeds": more_seeds()}
+    kind = next((name for name, own in few.items() if set(wanted) & set(own)), "")
+    command = f"rnn-companion palindromes{kind} --out {path}"
     file = RecordFile(path, TrialRecord)
     found = file.find(wanted, "", command=command, gaps=gaps)
     return sorted(found.values(), key=lambda record: record.provenance.date)
