@@ -207,7 +207,7 @@ def add_palindromes(parser: argparse.ArgumentParser) -> None:
     add(
         "--more-seeds",
         action="store_true",
-        help="the trials that are run with seeds 3 to 9 as well, instead",
+        help="the trials beyond the three seeds, for recipes that have them, instead",
     )
     _add_machines(parser)
     parser.set_defaults(run=run_palindromes)
@@ -227,7 +227,7 @@ def run_palindromes(settings: argparse.Namespace) -> int:
     if settings.factorial:
         planned = factorial(settings.seeds or range(10))
     elif settings.more_seeds:
-        planned = more_seeds(settings.seeds or range(3, 10))
+        planned = more_seeds()
     else:
         planned = trials(settings.seeds or range(3))
     chosen = [

@@ -87,20 +87,16 @@ def trials(seeds: Iterable[int] = range(3)) -> list[Trial]:
     ]
 
 
-# Recipes, with the lengths at which they are also run with seven more seeds.
-_MORE = [
-    ("rnn", "one-hot, orthogonal, small steps", (20, 30)),
-    ("rnn", "as assigned", (15,)),
-]
+# What is run with more seeds: cell, recipe and length.
+_MORE = {
+    ("rnn", "one-hot, orthogonal, small steps", 20): range(3, 10),
+    ("rnn", "one-hot, orthogonal, small steps", 30): range(3, 10),
+    ("rnn", "as assigned", 15): range(3, 10),
+}
 
 
-def more_seeds(seeds: Iterable[int] = range(3, 10)) -> list[Trial]:
-    """List those of the `trials` that the chapter runs with more seeds.
-
-    Parameters
-    ----------
-    seeds : iterable of int
-        Beyond those of `trials`.
+def more_seeds() -> list[Trial]:
+    """List the trials that the chapter runs beyond the three seeds of `trials`.
 
     Returns
     -------
@@ -108,8 +104,11 @@ def more_seeds(seeds: Iterable[int] = range(3, 10)) -> list[Trial]:
         The RNN as assigned at 15 digits; with one-hot digits, an orthogonal start and
         small steps at 20 and 30.
     """
-    wanted = {(cell, recipe, n) for cell, recipe, lengths in _MORE for n in lengths}
-    return [t for t in trials(seeds) if (t.cell, recipe_of(t), t.length) in wanted]
+    return [
+        trial
+        for trial in trials(range(3, 10))
+        if trial.seed in _MORE.get((trial.cell, recipe_of(trial), trial.length), ())
+    ]
 
 
 # What `factorial` combines: each cell from torch's start and from a better one.

@@ -34,6 +34,7 @@ from rnn_companion.tasks.sweep import (
     RATES,
     RECIPES,
     factorial,
+    more_seeds,
     recipe_of,
     recorded,
     run_trials,
@@ -298,6 +299,17 @@ def test_the_sweep_tells_each_recipe_at_three_seeds() -> None:
                 if (t.cell, recipe_of(t), t.length) == (cell, recipe, length)
             ]
             assert [t.seed for t in chosen] == [0, 1, 2]
+
+
+def test_more_seeds_are_of_the_same_trials() -> None:
+    """Each is one of the chapter's, with a seed that the three do not have."""
+    three, more = set(trials()), more_seeds()
+    assert len(set(more)) == len(more)
+    assert all(replace(trial, seed=0) in three for trial in more)
+    assert not three & set(more)
+    path = RECORDED.with_name("memory-seeds.jsonl")
+    kept = [record.trial for record in RecordFile(path, TrialRecord).read()]
+    assert sorted(kept, key=more.index) == more
 
 
 def test_other_settings_are_no_recipe() -> None:
