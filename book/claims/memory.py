@@ -335,18 +335,29 @@ def memory_starts_carry_more(gains: np.ndarray) -> Finding:
 # Trials
 
 
+def of_ten(recipe: str, *lengths: int) -> np.ndarray:
+    """Return 1 for each seed that solved its task, of those recorded, else 0."""
+    more = [
+        float(r.solved)
+        for r in repeated()
+        if recipe_of(r.trial) == recipe and r.trial.length in lengths
+    ]
+    return np.concatenate([solved("rnn", recipe, *lengths), more])
+
+
 def at_lengths() -> tuple[np.ndarray, ...]:
-    return tuple(solved("rnn", "as assigned", n) for n in (15, 20, 30))
+    longer = (solved("rnn", "as assigned", n) for n in (20, 30))
+    return of_ten("as assigned", 15), *longer
 
 
 @claim(on=at_lengths, planted=[swapped, lambda data: (data[0],) * 3])
 def memory_beyond_fifteen(by_length: tuple[np.ndarray, ...]) -> Finding:
     """**The RNN, as assigned**, learns 15 digits with … seeds, 20 with … and 30 with …:
-    beyond 15 it depends on the seed."""
+    at 20 and 30 it depends on the seed."""
     short, *longer = (of_one.mean() for of_one in by_length)
-    ran = "the recorded trials, three seeds at each length"
+    ran = "the recorded trials, three seeds at 20 and 30 digits and more at 15"
     return every(
-        equal(short, 1.0, f"{ran}: the share that learned 15 digits"),
+        between(short, 0.5, 0.99, f"{ran}: the share that learned 15 digits"),
         *(between(share, 0.3, 0.7, f"{ran}: that learned more") for share in longer),
     )
 
@@ -362,16 +373,6 @@ def memory_fifty_digits(learned: np.ndarray) -> Finding:
     return equal(learned, np.ones(9), ran)
 
 
-def of_ten(recipe: str = SMALL, *lengths: int) -> np.ndarray:
-    """Return 1 for each of the seeds 0 to 9 that solved its task, else 0."""
-    more = [
-        float(r.solved)
-        for r in repeated()
-        if recipe_of(r.trial) == recipe and r.trial.length in lengths
-    ]
-    return np.concatenate([solved("rnn", recipe, *lengths), more])
-
-
 @claim(
     on=lambda: of_ten(SMALL, 20, 30),
     planted=[lambda _: solved("rnn", "as assigned", 20, 30), lambda data: 1 - data],
@@ -381,6 +382,16 @@ def memory_ten_seeds(learned: np.ndarray) -> Finding:
     20 digits and 30."""
     ran = "the recorded trials at 20 and 30 digits, seeds 0 to 9"
     return equal(learned, np.ones(20), ran)
+
+
+@claim(
+    on=lambda: of_ten("as assigned", 15),
+    planted=[lambda learned: np.ones_like(learned), lambda learned: 0 * learned],
+)
+def memory_not_each_learns_fifteen(learned: np.ndarray) -> Finding:
+    """As assigned, not each of the seeds learns 15 digits."""
+    ran = f"the share that learned of {len(learned)} recorded trials at 15 digits"
+    return between(learned.mean(), 0.5, 0.99, ran)
 
 
 @claim(
