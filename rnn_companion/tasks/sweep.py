@@ -91,7 +91,7 @@ def trials(seeds: Iterable[int] = range(3)) -> list[Trial]:
 _MORE = {
     ("rnn", "one-hot, orthogonal, small steps", 20): range(3, 10),
     ("rnn", "one-hot, orthogonal, small steps", 30): range(3, 10),
-    ("rnn", "as assigned", 15): range(3, 5),
+    ("rnn", "as assigned", 15): range(3, 6),
 }
 
 
