@@ -458,6 +458,8 @@ def trailing_mean(y, days):
             ("return 2 /", "return 1 /", "the step may be twice as long"),
             ("2 / len(X) * ", "2 * ", "the loss is a mean"),
             (".max()", ".min()", "the flattest direction sets no limit"),
+        ],
+    },
     "project-1-network": {
         "forward": [
             ("return H, ", "return H[1:], ", "H lacks H_0"),
