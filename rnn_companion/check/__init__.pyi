@@ -28,9 +28,6 @@ from .lstm import simpler as simpler
 from .memory import forget_bias as forget_bias
 from .memory import half_life as half_life
 from .memory import palindrome_task as palindrome_task
-from .optimizers import adam_step as adam_step
-from .optimizers import longest_step as longest_step
-from .optimizers import with_momentum as with_momentum
 from .network import backward as backward
 from .network import forward as forward
 from .network import numerical as numerical
@@ -38,6 +35,9 @@ from .network import share_windows as share_windows
 from .network import squared_loss as squared_loss
 from .network import train as train
 from .network import truncated as truncated
+from .optimizers import adam_step as adam_step
+from .optimizers import longest_step as longest_step
+from .optimizers import with_momentum as with_momentum
 from .recurrence import rnn as rnn
 from .recurrence import rnn_step as rnn_step
 from .recurrence import skill as skill
