@@ -124,7 +124,7 @@ def write_copies(book: Path, out: Path) -> Iterator[tuple[Path, bool]]:
         source=settings.get("notebook_install_source", ""),
         folded=settings.get("exercise_solutions") != "hidden",
     )
-    for chapter in home.chapters():
+    for chapter in [*home.chapters(), *home.projects()]:
         path = out / f"{chapter.stem}.ipynb"
         new = not path.exists()
         if new:

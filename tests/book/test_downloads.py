@@ -22,7 +22,7 @@ def test_a_chapter_downloads_as_a_plain_notebook(book: Build, chapter: str) -> N
     assert f"{chapter.split('/')[-1]}.ipynb" in page  # the download button
     install, *cells = notebook.cells
     if is_chapter(chapter):
-        wheel = re.search(r'b64decode\("""(.*?)"""', install.source, re.DOTALL)
+        wheel = re.search(r'b85decode\("""(.*?)"""', install.source, re.DOTALL)
         assert wheel is not None
         assert len(wheel[1]) <= 200_000
     text = "\n".join(c.source for c in cells if c.cell_type == "markdown")

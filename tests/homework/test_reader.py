@@ -75,8 +75,9 @@ def test_a_copy_that_a_reader_has_worked_on_is_left_alone(
     command = ["notebooks", "--book", str(ROOT), "--out", str(tmp_path)]
     assert main(command) == 0
     copies = sorted(tmp_path.glob("*.ipynb"))
-    chapters = {chapter.stem for chapter in Book(ROOT).chapters()}
-    assert {copy.stem for copy in copies} == chapters
+    home = Book(ROOT)
+    pages = {path.stem for path in [*home.chapters(), *home.projects()]}
+    assert {copy.stem for copy in copies} == pages
     copies[0].write_text("mine")
     copies[1].unlink()
     capsys.readouterr()
