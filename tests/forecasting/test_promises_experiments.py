@@ -57,6 +57,8 @@ def test_the_defaults_are_the_reports() -> None:
         "test": 0.0,
         "decay": "none",
         "patience": None,
+        "folds": 5,
+        "fold": 1,
     }
 
 
