@@ -68,15 +68,25 @@ def key(path: Path, exactly: bool) -> str:
         Changes when its claims must be run again.
     """
     book, (package, whole) = path.parents[1], our_package()
-    code = path.read_text("utf-8")
-    shared = sorted(path.parent.glob("_*.py"))
-    code += "\n".join(p.read_text("utf-8") for p in shared)
+    code = path.read_text("utf-8") + shared_text(path.parent)
     modules = package.digest(package.needed_by(code)) if exactly else whole
     hashed = sha256(f"{code}{modules}{library_versions(package.name)}".encode())
     beside = [*(book / "worlds").glob("*.py"), *files_named(code, book).values()]
     for file in sorted(beside):
-        hashed.update(file.read_bytes())
+        hashed.update(digest_of(file))
     return hashed.hexdigest()
+
+
+@cache
+def shared_text(folder: Path) -> str:
+    """Join what the files of claims of a folder share."""
+    return "\n".join(p.read_text("utf-8") for p in sorted(folder.glob("_*.py")))
+
+
+@cache
+def digest_of(file: Path) -> bytes:
+    """Hash a file that many files of claims may depend on."""
+    return sha256(file.read_bytes()).digest()
 
 
 @cache

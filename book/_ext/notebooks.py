@@ -15,8 +15,6 @@ from docutils import nodes
 from sphinx.util import logging
 
 from rnn_companion.homework import markup
-from rnn_companion.homework.reader import reader_notebook
-from rnn_companion.notebooks.flatten import FlattenError
 from rnn_companion.notebooks.names import Names, citations
 
 if TYPE_CHECKING:
@@ -73,6 +71,10 @@ def write_all(written: set[str], app: Sphinx, exception: Exception | None) -> No
     """Write the notebooks of the pages written, once everything has its number."""
     if exception or app.builder.format != "html" or not written:
         return
+    # Only here: jupytext, and a server of notebooks with it, take a while to import.
+    from rnn_companion.homework.reader import reader_notebook
+    from rnn_companion.notebooks.flatten import FlattenError
+
     names, settings = names_of(app.env), app.config
     for docname in sorted(written & {*chapters(app.env)}):
         try:

@@ -1,4 +1,6 @@
 from . import adding as adding
+from . import clock as clock
+from . import lessons as lessons
 from . import memory as memory
 from . import own_series as own_series
 from . import sweep as sweep
