@@ -206,10 +206,11 @@ def several_days(length: int = 3, horizon: int = 3) -> Picture:
         "a second network. Teacher forcing: the second network reads the true closes "
         "in place of its outputs.",
         caption="Three ways to forecast several days, the last in use and while it "
-        "learns. Below the inputs, in the middle the states, above the outputs. Thick frames: states of the second "
-        "network, with weights of its own. Dashed: an output that is read as "
-        "the next input; y: a true close, which is known while the network "
-        "learns and unknown when it is used.",
+        "learns. Below the inputs, in the middle the states, above the "
+        "outputs. Thick frames: states of the second network, with weights of "
+        "its own. Dashed: an output that is read as the next input; y: a true "
+        "close, which is known while the network learns and unknown when it "
+        "is used.",
     )
 
 
