@@ -15,6 +15,7 @@ MISSING = """\
 make pdf needs Chromium or Chrome, and found neither on the path. Install one, such as
     apt install chromium        (Debian, Ubuntu)
     brew install --cask chromium    (macOS)"""
+EDGE = "18mm"
 FOOTER = """\
 <div style="width:100%;font-size:8px;text-align:center"><span class="pageNumber"></span>
 </div>"""
@@ -55,7 +56,7 @@ def print_book(page: Path, out: Path) -> None:
         tab.pdf(
             path=out,
             format="A4",
-            margin=dict.fromkeys(("top", "bottom", "left", "right"), "18mm"),
+            margin={"top": EDGE, "bottom": EDGE, "left": EDGE, "right": EDGE},
             print_background=True,
             display_header_footer=True,
             header_template="<span></span>",

@@ -31,10 +31,10 @@ from .memory import palindrome_task as palindrome_task
 from .network import backward as backward
 from .network import forward as forward
 from .network import numerical as numerical
-from .network import share_windows as share_windows
 from .network import squared_loss as squared_loss
 from .network import train as train
 from .network import truncated as truncated
+from .network_share import share_windows as share_windows
 from .optimizers import adam_step as adam_step
 from .optimizers import longest_step as longest_step
 from .optimizers import with_momentum as with_momentum

@@ -46,6 +46,7 @@ NAMES = (
     "volatility",
     "optimizers",
     "network",
+    "network_share",
     "honest",
 )
 CHECKS = sorted(set(dir(check)) - {"Wrong"})
