@@ -50,7 +50,7 @@ def served(book: Build) -> Iterator[str]:
 @pytest.mark.book
 def test_every_link_within_the_book_arrives(served: str) -> None:
     """From the first page on, below a prefix: files, and places within pages."""
-    waiting, wrong = [urljoin(served, "index.html")], []
+    waiting, wrong = [urljoin(served, "book/intro.html")], []
     pages: dict[str, set[str]] = {}
     linked: list[tuple[str, str]] = []
     while waiting:

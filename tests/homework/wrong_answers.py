@@ -303,6 +303,19 @@ def gradient_by_lag(G, H, W_hh):
             ("(mask * per_step).sum() / mask.sum()", "per_step.mean()", "not used"),
             (".mean((1, 2))", ".sum((1, 2))", "samples and outputs are added up"),
         ],
+        "padded-loss": [
+            ("/ mask.sum()", "/ mask.numel()", "divided by all T B steps"),
+            (
+                "(steps <= lengths)",
+                "(steps < lengths)",
+                "last real step of each sequence is missing",
+            ),
+            (
+                "(mask * per_step).sum() / mask.sum()",
+                "per_step.mean()",
+                "the padded steps count too",
+            ),
+        ],
         "aligned-windows": [
             ("[:, 1:]", "[:, :-1]", "asked for what it has just read"),
             (
