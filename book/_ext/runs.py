@@ -65,7 +65,8 @@ class Run:
             With the traceback, if a cell failed or took too long.
         """
         folder = str(self.path.parent)
-        how = {"kernel_manager_class": Kernels}
+        quiet = ["--log-level=ERROR"]  # a kernel warns that it is reached by TCP
+        how = {"kernel_manager_class": Kernels, "extra_arguments": quiet}
         result = single_nb_execution(self.notebook, folder, self.timeout, False, **how)
         if result.err is not None:
             raise RuntimeError(result.exc_string)
