@@ -1,8 +1,9 @@
-"""A kernel's client that looks for answers more than once.
+"""A kernel's client that does not wait for ever.
 
-Figures that are moved by hand have the client send while it waits for a cell's answer.
-To send can swallow the sign that the answer has come, and the client then waits for
-ever. So it looks again each second.
+Figures that are moved by hand make kernel and client send to each other while a cell
+runs. That can swallow the sign that there is more to send or to read: the answer then
+lies on one of the two sides, and both wait. So the client looks again each second, and
+now and then asks the kernel for something, which makes it look too.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class PatientChannel(AsyncZMQSocketChannel):
             If none has come by then.
         """
         end = float("inf") if timeout is None else monotonic() + timeout
+        seconds = 0
         while True:
             left = max(0.0, end - monotonic())
             try:
@@ -45,6 +47,9 @@ class PatientChannel(AsyncZMQSocketChannel):
             except Empty:
                 if left <= SECONDS:
                     raise
+            seconds += 1
+            if seconds.bit_count() == 1:  # after 1, 2, 4, 8 ... seconds
+                self.send(self.session.msg("kernel_info_request"))
 
 
 class PatientClient(AsyncKernelClient):

@@ -33,8 +33,15 @@ def leave_out_thebe(app: Sphinx, config: Config) -> None:
     styles[:] = [style for style in styles if "thebe" not in style[0]]
 
 
+def set_mathematics_of_the_one_page(app: Sphinx) -> None:
+    """Load MathJax where the whole book is one page, named after one without any."""
+    if app.builder.name == "singlehtml":
+        app.set_html_assets_policy("always")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", use_local_mathjax)
     app.connect("config-inited", leave_out_thebe)
+    app.connect("builder-inited", set_mathematics_of_the_one_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
