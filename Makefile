@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check fast style equations sentences lab author mutants clean
+.PHONY: help book test check fast style equations sentences lab author pdf mutants clean
 
 help:  ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -61,6 +61,12 @@ lab: $(READY)  ## read and run the chapters in JupyterLab: copies, in notebooks/
 
 author: $(READY)  ## open the chapters' sources in JupyterLab, to write on the book
 	$(BIN)/jupyter lab book
+
+pdf: book  ## the whole book as one PDF, by Chromium
+	$(BIN)/jupyter-book build . --builder singlehtml
+	cp _build/singlehtml/book/intro.html _build/singlehtml/book.html
+	$(BIN)/python book/_ext/pdf.py _build/singlehtml/book.html _build/book.pdf
+	@echo "The book is at $(CURDIR)/_build/book.pdf"
 
 mutants: $(READY)  ## change every equation a little, plant falsehoods; see each noticed
 	$(BIN)/rnn-companion equations --mutants $(CHAPTERS)

@@ -19,7 +19,7 @@ EDGE = "18mm"
 FOOTER = """\
 <div style="width:100%;font-size:8px;text-align:center"><span class="pageNumber"></span>
 </div>"""
-SET = "() => MathJax.startup.promise.then(() => true)"
+SET = "() => !window.MathJax || MathJax.startup.promise.then(() => true)"
 TO_PAPER = "() => dispatchEvent(new Event('beforeprint'))"
 
 
