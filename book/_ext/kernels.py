@@ -1,9 +1,8 @@
-"""A kernel's client that does not wait for ever.
+"""A kernel's client that looks for answers more than once.
 
-Figures that are moved by hand make kernel and client send to each other while a cell
-runs. That can swallow the sign that there is more to send or to read: the answer then
-lies on one of the two sides, and both wait. So the client looks again each second, and
-now and then asks the kernel for something, which makes it look too.
+Figures that are moved by hand have the client send while it waits for a cell's answer.
+To send can swallow the sign that the answer has come, and the client then waits for
+ever. So it looks again each second.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.manager import AsyncKernelManager
-from traitlets import Type
+from traitlets import Type, default
 
 SECONDS = 1.0
 
@@ -39,7 +38,6 @@ class PatientChannel(AsyncZMQSocketChannel):
             If none has come by then.
         """
         end = float("inf") if timeout is None else monotonic() + timeout
-        seconds = 0
         while True:
             left = max(0.0, end - monotonic())
             try:
@@ -47,9 +45,6 @@ class PatientChannel(AsyncZMQSocketChannel):
             except Empty:
                 if left <= SECONDS:
                     raise
-            seconds += 1
-            if seconds.bit_count() == 1:  # after 1, 2, 4, 8 ... seconds
-                self.send(self.session.msg("kernel_info_request"))
 
 
 class PatientClient(AsyncKernelClient):
@@ -61,4 +56,8 @@ class PatientClient(AsyncKernelClient):
 class Kernels(AsyncKernelManager):
     """Starts kernels, and gives them such clients."""
 
-    client_class = "kernels.PatientClient"
+    client_factory = Type(PatientClient, klass=AsyncKernelClient)
+
+    @default("client_factory")
+    def _client_factory_default(self) -> type[AsyncKernelClient]:
+        return PatientClient  # its base takes what `client_class` names

@@ -1,70 +1,63 @@
-"""An answer that lies unnoticed, with the client or with the kernel, is found."""
+"""An answer that came unnoticed is found all the same."""
 
 import asyncio
-from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
 import kernels
+import nbformat
 import pytest
 from jupyter_client.channels import AsyncZMQSocketChannel
-from jupyter_client.session import Session
-
-ANSWER = {"content": "answer"}
+from nbclient import NotebookClient
 
 
-@pytest.fixture
-def channel(monkeypatch: pytest.MonkeyPatch) -> Callable[..., kernels.PatientChannel]:
-    """Make a channel whose answer comes with a wait, or once the kernel is asked."""
+class Deaf(AsyncZMQSocketChannel):
+    """Hears nothing in the first wait, whatever has come."""
 
-    def make(
-        wait: int, asked: int = 0, seconds: float = 0.01
-    ) -> kernels.PatientChannel:
-        made = object.__new__(kernels.PatientChannel)
-        made.session = Session()
-        waits: list[float | None] = []
-        sent: list[str] = []
+    waits = 0
 
-        async def get_msg(self: object, timeout: float | None = None) -> dict[str, Any]:
-            waits.append(timeout)
-            if len(waits) >= wait and len(sent) >= asked:
-                return ANSWER
-            await asyncio.sleep(timeout or 0)
-            raise Empty
+    async def get_msg(  # type: ignore[override]  # as in its own base
+        self, timeout: float | None = None
+    ) -> dict[str, Any]:
+        type(self).waits += 1
+        if self.waits > 1:
+            return {"content": "answer"}
+        await asyncio.sleep(timeout or 0)
+        raise Empty
 
-        monkeypatch.setattr(kernels, "SECONDS", seconds)
-        monkeypatch.setattr(AsyncZMQSocketChannel, "get_msg", get_msg)
-        monkeypatch.setattr(made, "send", lambda m: sent.append(m["msg_type"]))
-        monkeypatch.setattr(made, "sent", sent, raising=False)
-        return made
 
-    return make
+def channel(monkeypatch: pytest.MonkeyPatch, seconds: float) -> kernels.PatientChannel:
+    monkeypatch.setattr(kernels, "SECONDS", seconds)
+    monkeypatch.setattr(AsyncZMQSocketChannel, "get_msg", Deaf.get_msg)
+    Deaf.waits = 0
+    made = object.__new__(kernels.PatientChannel)
+    monkeypatch.setattr(kernels.PatientChannel, "waits", 0, raising=False)
+    return made
 
 
 @pytest.mark.parametrize("timeout", [None, 5.0])
-@pytest.mark.parametrize(("wait", "asked"), [(1, 0), (2, 0), (1, 1), (1, 3)])
-def test_a_client_looks_again_and_asks(
-    channel: Callable[..., kernels.PatientChannel],
-    timeout: float | None,
-    wait: int,
-    asked: int,
+def test_a_client_looks_again(
+    monkeypatch: pytest.MonkeyPatch, timeout: float | None
 ) -> None:
-    made = channel(wait, asked)
-    assert asyncio.run(made.get_msg(timeout)) == ANSWER
+    made = channel(monkeypatch, seconds=0.01)
+    assert asyncio.run(made.get_msg(timeout)) == {"content": "answer"}
 
 
-def test_a_kernel_that_is_busy_for_long_is_asked_seldom(
-    channel: Callable[..., kernels.PatientChannel],
-) -> None:
-    """After 1, 2, 4 ... 64 seconds: what waits is answered all at once."""
-    made = channel(wait=101, seconds=0.001)
-    asyncio.run(made.get_msg(None))
-    assert vars(made)["sent"] == ["kernel_info_request"] * 7
-
-
-def test_a_client_gives_up_when_it_is_told_to(
-    channel: Callable[..., kernels.PatientChannel],
-) -> None:
-    made = channel(wait=2, seconds=1.0)
+def test_a_client_gives_up_when_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = channel(monkeypatch, seconds=1.0)
     with pytest.raises(Empty):
         asyncio.run(made.get_msg(0.01))
+
+
+def test_a_notebook_that_is_run_has_such_a_client() -> None:
+    """As `nbclient` makes it, which runs the chapters."""
+    notebook = nbformat.v4.new_notebook()
+    quiet = ["--log-level=ERROR"]
+    how: dict[str, Any] = {
+        "kernel_manager_class": kernels.Kernels,
+        "extra_arguments": quiet,
+    }
+    runner = NotebookClient(notebook, **how)
+    with runner.setup_kernel():
+        assert isinstance(runner.kc, kernels.PatientClient)
+        assert isinstance(runner.kc.shell_channel, kernels.PatientChannel)
